@@ -1,0 +1,40 @@
+"""Text in, better text out: prompt rewriting for text-to-image and text-to-video generators.
+
+Nothing here imports torch, transformers, vLLM or FastAPI before a function needs them; the public names load on first use.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_EXPORTS = {
+    "Rewriter": "rewriter.rewriter",
+    "RewriterConfig": "rewriter.schema",
+    "Rewrite": "rewriter.schema",
+    "RewriteRequest": "rewriter.schema",
+    "RewriteResult": "rewriter.schema",
+    "ScoredRewrite": "rewriter.schema",
+    "PreferencePair": "rewriter.schema",
+    "Template": "rewriter.templates",
+    "load_template": "rewriter.templates",
+    "Dialect": "rewriter.dialects",
+    "load_dialect": "rewriter.dialects",
+    "ParseFailure": "rewriter.parsing",
+    "parse": "rewriter.parsing",
+    "Violation": "rewriter.guards",
+    "check": "rewriter.guards",
+    "SamplingParams": "rewriter.llm",
+    "read_prompts": "rewriter.datasets",
+    "resolve_base": "rewriter.models",
+}
+
+__all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'rewriter' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    return getattr(import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
