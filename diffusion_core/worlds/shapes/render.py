@@ -132,7 +132,7 @@ def relation_holds(dx: float, dy: float, rel: str, canvas: int = CANVAS) -> bool
     return along >= canvas / 8 and along > 0.5 * float(np.hypot(dx, dy))
 
 
-def sample_layout(spec: SceneSpec, rng: np.random.Generator, canvas: int = CANVAS, tries: int = 400) -> Layout:
+def sample_layout(spec: SceneSpec, rng: np.random.Generator, canvas: int = CANVAS, tries: int = 5000) -> Layout:
     """A random layout that satisfies the spec exactly; open attributes are drawn, excluded kinds avoided.
 
     Raises:

@@ -1,0 +1,167 @@
+"""Train the embedded generator on the shapes world: flow matching, captions and images made on the fly.
+
+    rewright train generator/shapes_dit_cpu            # full run, resumes by itself
+    rewright train generator/smoke
+
+The schedule is warm-up, constant, linear decay (`decay_fraction`), so that a run can be lengthened later by raising `samples`.
+A batch is a function of (seed, step): a resumed run sees what the uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from diffusion_core.adapters.zoo_modules import ZooConfig, ZooModules, build_modules, save_modules
+from diffusion_core.worlds.shapes import caption, render, sample_layout, sample_spec
+from diffusion_core.worlds.shapes.lexicon import dialect_words
+
+
+def make_batch(seed: int, step: int, batch: int) -> tuple[torch.Tensor, list[str]]:
+    """Images (B,3,H,W) in [-1, 1] and captions of training scenes; 10 % of the captions are empty, for guidance."""
+    rng = np.random.default_rng([seed, step])
+    images, captions = [], []
+    for _ in range(batch):
+        spec = sample_spec(rng, split="train")
+        images.append(render(sample_layout(spec, rng)))
+        captions.append("" if rng.random() < 0.1 else caption(spec))
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return pixels, captions
+
+
+def flow_loss(modules: ZooModules, config: ZooConfig, x0: torch.Tensor, captions: list[str], g: torch.Generator) -> torch.Tensor:
+    """Velocity error of an x0- or flow-predicting network at logit-normal t; x_t = (1 - t) x0 + t eps (t = 1 is noise).
+
+    An x0 prediction is regressed through its velocity, (x_t - x0_hat) / t, so that both parameterisations weigh noise levels alike;
+    1/t^2 is capped at t = 0.1, below which the velocity of an x0 prediction is rounding error.
+    """
+    tokens = modules.tokenizer(captions, padding=True, truncation=True, return_tensors="pt")
+    mask = tokens["attention_mask"]
+    text = modules.text_encoder(input_ids=tokens["input_ids"], attention_mask=mask).last_hidden_state
+    t = torch.sigmoid(torch.randn(len(x0), generator=g))
+    eps = torch.randn(x0.shape, generator=g)
+    t_ = t.view(-1, 1, 1, 1)
+    x_t = (1 - t_) * x0 + t_ * eps
+    out = modules.transformer(
+        x_t,
+        encoder_hidden_states=text,
+        timestep=t * config.time_scale,
+        encoder_attention_mask=mask,
+        added_cond_kwargs={},
+        return_dict=False,
+    )[0]
+    if config.prediction == "x0":
+        return ((out - x0).square().mean(dim=(1, 2, 3)) / t.clamp_min(0.1).square()).mean()
+    return (out - (eps - x0)).square().mean()
+
+
+def optimizers(modules: ZooModules, lr: float, kind: str) -> list[torch.optim.Optimizer]:
+    """AdamW, or Muon for the hidden matrices with AdamW for the rest (embeddings, norms, biases, in- and output)."""
+    named = [*modules.transformer.named_parameters(), *modules.text_encoder.named_parameters()]
+    hidden = [
+        p for n, p in named if p.ndim == 2 and any(k in n for k in ("attn", "attention", ".ff.", "intermediate", "output.dense"))
+    ]
+    chosen = {id(p) for p in hidden} if kind == "muon" else set()
+    rest = [p for _, p in named if id(p) not in chosen]
+    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.01)]
+    if kind == "muon":
+        found.append(torch.optim.Muon(hidden, lr=lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
+    return found
+
+
+def lr_factor(done: int, total: int, warmup: int, decay_fraction: float) -> float:
+    start = total * (1 - decay_fraction)
+    return min(1.0, (done + 1) / warmup) * min(1.0, max(0.0, (total - done) / (total - start)))
+
+
+class Ema:
+    """Running mean of the weights, with the short memory of an early run and the long one of a late run."""
+
+    def __init__(self, parameters: list[torch.Tensor], decay: float) -> None:
+        self.decay, self.shadow = decay, [p.detach().clone() for p in parameters]
+
+    @torch.no_grad()
+    def update(self, parameters: list[torch.Tensor], step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.shadow, [p.detach() for p in parameters], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self, parameters: list[torch.Tensor]) -> None:
+        for shadow, p in zip(self.shadow, parameters, strict=True):
+            held = p.detach().clone()
+            p.copy_(shadow)
+            shadow.copy_(held)
+
+
+def train(args: Any) -> None:
+    torch.manual_seed(args.seed)
+    output = Path(args.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    config = ZooConfig(patch=args.patch, width=args.width, layers=args.layers, prediction=args.prediction)
+    modules = build_modules(config, dialect_words())
+    parameters = [*modules.transformer.parameters(), *modules.text_encoder.parameters()]
+    opts = optimizers(modules, args.learning_rate, args.optimizer)
+    ema = Ema(parameters, args.ema_decay)
+    step, seconds, state_file = 0, 0.0, output / "state.pt"
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=True)
+        modules.transformer.load_state_dict(state["transformer"])
+        modules.text_encoder.load_state_dict(state["text_encoder"])
+        for opt, saved in zip(opts, state["optimizers"], strict=True):
+            opt.load_state_dict(saved)
+        ema.shadow, step, seconds = state["ema"], state["step"], state["seconds"]
+    (output / "run.json").write_text(json.dumps({"args": vars(args), "config": asdict(config), "threads": torch.get_num_threads()}, indent=2))
+    total = args.samples // args.batch
+    print(f"{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, from step {step} of {total}", flush=True)
+    began, saved_at, losses = time.monotonic(), time.monotonic(), []
+    with (output / "metrics.jsonl").open("a") as log:
+        while step < total:
+            factor = lr_factor(step, total, args.warmup, args.decay_fraction)
+            for opt in opts:
+                for group in opt.param_groups:
+                    group["lr"] = args.learning_rate * factor
+            x0, captions = make_batch(args.seed, step, args.batch)
+            loss = flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(args.seed * 1_000_003 + step))
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            for opt in opts:
+                opt.step()
+                opt.zero_grad(set_to_none=True)
+            ema.update(parameters, step)
+            step += 1
+            losses.append(loss.item())
+            if step % args.log_every == 0:
+                spent = seconds + time.monotonic() - began
+                row = {"step": step, "samples": step * args.batch, "loss": float(np.mean(losses)), "lr": args.learning_rate * factor, "seconds": round(spent, 1)}
+                log.write(json.dumps(row) + "\n")
+                log.flush()
+                print(row, flush=True)
+                losses.clear()
+            if step == total or time.monotonic() - saved_at > args.save_every_seconds:
+                saved_at = time.monotonic()
+                save_state(state_file, modules, opts, ema, step, seconds + time.monotonic() - began)
+                ema.swap(parameters)
+                save_modules(modules, output / "generator", config)
+                ema.swap(parameters)
+
+
+def save_state(path: Path, modules: ZooModules, opts: list[torch.optim.Optimizer], ema: Ema, step: int, seconds: float) -> None:
+    torch.save(
+        {
+            "transformer": modules.transformer.state_dict(),
+            "text_encoder": modules.text_encoder.state_dict(),
+            "optimizers": [opt.state_dict() for opt in opts],
+            "ema": ema.shadow,
+            "step": step,
+            "seconds": seconds,
+        },
+        path.with_suffix(".tmp"),
+    )
+    os.replace(path.with_suffix(".tmp"), path)
