@@ -27,14 +27,35 @@ _EXPORTS = {
     "resolve_base": "rewriter.models",
 }
 
-__all__ = sorted(_EXPORTS)
+__all__ = [
+    "Dialect",
+    "ParseFailure",
+    "PreferencePair",
+    "Rewrite",
+    "RewriteRequest",
+    "RewriteResult",
+    "Rewriter",
+    "RewriterConfig",
+    "SamplingParams",
+    "ScoredRewrite",
+    "Template",
+    "Violation",
+    "check",
+    "load_dialect",
+    "load_template",
+    "parse",
+    "read_prompts",
+    "resolve_base",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _EXPORTS:
-        raise AttributeError(f"module 'rewriter' has no attribute {name!r}; public names: {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'rewriter' has no attribute {name!r}; public names: {', '.join(sorted(__all__))}"
+        )
     return getattr(import_module(_EXPORTS[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)

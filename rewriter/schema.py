@@ -139,7 +139,9 @@ class RewriterConfig(Strict):
     dialect: str
     base_model: str
     licence: str = "unknown"  # SPDX identifier of the weights in this folder
-    template_fingerprint: str | None = None  # set when saved; a template that changed since is refused on loading
+    template_fingerprint: str | None = (
+        None  # set when saved; a template that changed since is refused on loading
+    )
     max_new_tokens: int = Field(default=64, ge=1)
     temperature: float = Field(default=0.0, ge=0)
 

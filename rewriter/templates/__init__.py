@@ -32,7 +32,9 @@ class Template:
 
     def prompt_text(self, tokenizer: Any, prompt: str) -> str:
         """The conversation as the tokenizer's chat template writes it, generation prompt included."""
-        return tokenizer.apply_chat_template(self.messages(prompt), tokenize=False, add_generation_prompt=True)
+        return tokenizer.apply_chat_template(
+            self.messages(prompt), tokenize=False, add_generation_prompt=True
+        )
 
     def prompt_ids(self, tokenizer: Any, prompt: str) -> list[int]:
         """Token ids of the conversation: what every back end is given. No second BOS can creep in: nothing re-tokenises."""
@@ -67,7 +69,11 @@ class Template:
 
 def encode_chat(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
     """Token ids of a conversation, generation prompt included."""
-    return list(tokenizer.apply_chat_template(list(messages), tokenize=True, add_generation_prompt=True, return_dict=False))
+    return list(
+        tokenizer.apply_chat_template(
+            list(messages), tokenize=True, add_generation_prompt=True, return_dict=False
+        )
+    )
 
 
 def template_names() -> list[str]:
@@ -84,5 +90,7 @@ def load_template(name: str) -> Template:
     fields = dict(line.split(": ", 1) for line in head.splitlines() if not line.startswith("#"))
     answer = fields.pop("answer")
     if answer not in get_args(AnswerForm) or fields:
-        raise ValueError(f"template {name!r}: head must be 'answer: plain' or 'answer: think_answer', got {head!r}")
+        raise ValueError(
+            f"template {name!r}: head must be 'answer: plain' or 'answer: think_answer', got {head!r}"
+        )
     return Template(name=name, system=system.strip(), answer=answer)  # type: ignore[arg-type]

@@ -1,0 +1,138 @@
+"""Colours and what they belong to: "red circle" must not become a circle of another colour, nor two of them three.
+
+Works on the dialect's lexicon and on word order alone (number, size, colour, noun next to each other). Whatever is put another way
+("a circle and a square, both red") binds nothing here and is left to the judge.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rewriter.guards.facts import Facts
+from rewriter.lexicon import NUMBER_WORDS, Token, wordset
+
+_NOT_A_COLOR = wordset("mix mixture blend between combine combining mixing mixed shade shades tint hue")
+_OPEN = wordset(
+    "another more same again else twin too also additional extra one ones them they it its copy "
+    "duplicate many as twice double each every row rows column columns grid total all half rest both "
+    "other others pair pairs second third first last former latter of these those"
+)
+_ONE = {"a": 1.0, "an": 1.0, "one": 1.0, "single": 1.0, "lone": 1.0}
+
+
+@dataclass(frozen=True)
+class Group:
+    """One noun phrase as it stands: "two small red circles"."""
+
+    count: float | None
+    size: str | None
+    colors: frozenset[str]
+    noun: str
+
+
+def lost_colors(original: Facts, rewrite: Facts) -> list[str]:
+    """Colours the original states and the rewrite does not name (by any of their words)."""
+    lexicon = original.lexicon
+    if not _NOT_A_COLOR.isdisjoint(original.words):
+        return []
+    said = {color for word in set(rewrite.words) for color in (lexicon.color(word) or (word,))}
+    lost: list[str] = []
+    tokens, mask = original.tokens, original.negated.mask
+    for i, token in enumerate(tokens):
+        colors = lexicon.color(token.word) if token.is_word and mask[i] == 0 else frozenset()
+        if not colors or colors & said or token.word in lost:
+            continue
+        if _is_choice(tokens, i, original, said):
+            continue
+        lost.append(token.word)
+    return lost
+
+
+def _is_choice(tokens: list[Token], i: int, original: Facts, said: set[str]) -> bool:
+    """ "red or blue": one of them is enough."""
+    window = tokens[max(0, i - 4) : i + 5]
+    if not any(t.word in ("or", "oder", "ou", "o", "either") for t in window):
+        return False
+    return any(original.lexicon.color(t.word) & said for t in window if t.is_word)
+
+
+@lru_cache(maxsize=1024)
+def groups(facts: Facts) -> list[Group]:
+    """Affirmative noun phrases whose noun is in the lexicon."""
+    lexicon, tokens, mask = facts.lexicon, facts.tokens, facts.negated.mask
+    counts = {n.index: n for n in facts.numbers}
+    found: list[Group] = []
+    for i, token in enumerate(tokens):
+        noun = lexicon.nouns.get(token.key)
+        if noun is None or mask[i]:
+            continue
+        j, size, colors, count = i - 1, None, frozenset[str](), None
+        if j >= 0 and tokens[j].is_word and lexicon.color(tokens[j].word) and not mask[j]:
+            colors = lexicon.color(tokens[j].word)
+            j -= 1
+            if j >= 0 and tokens[j].word in ("or", "and", "-", "/"):
+                continue  # "red and blue circles": how many of each is not said
+        if j >= 0 and tokens[j].word in lexicon.sizes:
+            size = lexicon.sizes[tokens[j].word]
+            j -= 1
+        if j >= 0:
+            number = counts.get(j)
+            if number is not None:
+                count = number.value if number.exact else None
+            elif tokens[j].word in _ONE:
+                count = _ONE[tokens[j].word]
+        found.append(Group(count, size, colors, noun))
+    return found
+
+
+def changed_bindings(original: Facts, rewrite: Facts) -> Iterator[tuple[str, str]]:
+    """(code, message) for a colour moved to another noun, and for a count of a coloured noun that changed."""
+    before, after = groups(original), groups(rewrite)
+    if not before or not after:
+        return
+    for group in before:
+        if not group.colors:
+            continue
+        same_noun = [g for g in after if g.noun == group.noun]
+        coloured = [g for g in same_noun if g.colors]
+        if (
+            coloured
+            and not any(g.colors & group.colors for g in coloured)
+            and len(coloured) == len(same_noun)
+        ):
+            yield "binding", f"{_name(group)} became {', '.join(sorted({_name(g) for g in coloured}))}"
+    if not _OPEN.isdisjoint(original.words) or original.negated.phrases:
+        return
+    yield from _changed_counts(before, after)
+
+
+def _changed_counts(before: list[Group], after: list[Group]) -> Iterator[tuple[str, str]]:
+    by_kind: dict[tuple[frozenset[str], str], list[Group]] = {}
+    for group in before:
+        by_kind.setdefault((group.colors, group.noun), []).append(group)
+    for (colors, noun), same in by_kind.items():
+        counts = [g.count for g in same]
+        if not colors or None in counts or len({g.size for g in same}) > 1:
+            continue
+        # "the red circle" later in the text is the same circle again; an article alone is not a count then
+        wanted = {sum(c for c in counts if c), *(c for c in counts if c)}
+        said = {g.count for g in after if g.noun == noun and g.colors & colors and g.count is not None}
+        said |= (
+            {sum(g.count for g in after if g.noun == noun and g.colors & colors and g.count)}
+            if said
+            else set()
+        )
+        if said and not said & wanted:
+            yield (
+                "number",
+                f"{_name(same[0])}: {_number(max(wanted))} became {', '.join(map(_number, sorted(said)))}",
+            )
+
+
+def _name(group: Group) -> str:
+    return " ".join(["/".join(sorted(group.colors))] * bool(group.colors) + [group.noun])
+
+
+def _number(value: float) -> str:
+    words = {v: k for k, v in reversed(NUMBER_WORDS["en"].items()) if v < 13}
+    return words.get(int(value), f"{value:g}")

@@ -1,0 +1,90 @@
+"""Guards on the form of a rewrite: nothing in it, too much of it, loops, and text that is meant for someone else than the generator."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from rewriter.parsing import ROLE_TOKENS, TAG
+
+_JUDGE = re.compile(
+    r"\b(?:final\s+)?(?:score|rating|grade|verdict|reward)\s*(?::|=|is|of|\bto\b)?\s*(?:a\s+)?\d+(?:\.\d+)?(?:\s*(?:/|out\s+of)\s*\d+)?\b"
+    r"|\bfinal\s+(?:score|answer|verdict|rating)\b|\[\[\s*\d+(?:\.\d+)?\s*\]\]|\b\d+\s*/\s*10\b|\b(?:10|ten)\s+out\s+of\s+(?:10|ten)\b"
+    r"|\b(?:full|perfect|maximum|highest|top|high)\s+(?:score|marks|rating|grade|reward)s?\b"
+    r"|\b(?:rate|score|grade|judge)\s+(?:this|the|it)\b"
+    r"|\b(?:ignore|disregard|forget|override)\s+(?:all\s+|any\s+|the\s+|your\s+)*(?:previous|prior|above|earlier|preceding|other|original|following)?\s*(?:instructions?|prompts?|rules?|rubric|criteria)\b"
+    r"|\b(?:dear|attention|note\s+to(?:\s+the)?)\s+(?:judge|evaluator|grader|scorer|reviewer)\b|\b(?:the\s+)?(?:judge|evaluator|grader|scorer)\s+(?:should|must|will)\b"
+    r"|\b(?:answer|reply|respond)\s+(?:with\s+)?[\"'“]?(?:yes|true|correct|1)\b|\ball\s+(?:criteria|requirements|key\s*points|questions|checks)\s+(?:are|were|is)\s+(?:met|satisfied|fulfilled|true|correct|yes)\b"
+    r"|(?:^|\n)\s*(?:system|assistant|user|human)\s*:|\"(?:score|rating|verdict|reward)\"\s*:|</?(?:analysis|score|verdict|system|rating|reward)>",
+    re.IGNORECASE,
+)
+_TRIGGER = re.compile(  # every match of _JUDGE holds one of these; most prompts hold none, and this is quick to see
+    r"scor|rat(?:ing|e)|grad|verdict|reward|final|\[\[|\d\s*/\s*10|out\s+of|marks|judg|ignor|disregard|forget|overrid|evaluat|attention|note\s"
+    r"|dear|reviewer|answer|reply|respond|\ball\s|system|assistant|user|human|</?a",
+    re.IGNORECASE,
+)
+_NOT_LETTERS = re.compile(r"[\W_]+")
+_PIECE = re.compile(r"[^\W\d_]+|\d|[^\w\s]")
+_ALLOWED_FORMAT = {"\u200d", "\ufe0f"}  # emoji are joined with them
+
+
+def injections(original: str, rewrite: str) -> list[str]:
+    """Text in the rewrite that addresses a model or a judge. Words of the original are not held against it; control tokens are."""
+    found = (
+        [m[0] for pattern in (ROLE_TOKENS, TAG) for m in pattern.finditer(rewrite)]
+        if "<" in rewrite or "[" in rewrite
+        else []
+    )
+    if not _TRIGGER.search(rewrite):
+        return found
+    lowered = original.lower()
+    return found + [m[0].strip() for m in _JUDGE.finditer(rewrite) if m[0].strip().lower() not in lowered]
+
+
+def control_characters(original: str, rewrite: str) -> list[str]:
+    """Names of invisible characters (bidirectional marks, zero-width, controls) that the original does not have."""
+    if rewrite.isascii() and rewrite.isprintable():
+        return []
+    bad = (
+        {
+            c
+            for c in rewrite
+            if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn") and c not in _ALLOWED_FORMAT
+        }
+        - set(original)
+        - {"\n", "\t"}
+    )
+    return [f"U+{ord(c):04X}" for c in sorted(bad)]
+
+
+def repetition(words: Sequence[str]) -> str | None:
+    """The repeated part, if the text runs in circles: one word four times in a row, or three-word sequences mostly repeated."""
+    for i in range(len(words) - 3):
+        if words[i] == words[i + 1] == words[i + 2] == words[i + 3]:
+            return words[i]
+    grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
+    if len(grams) >= 10 and len(set(grams)) / len(grams) < 0.5:
+        return " ".join(max(set(grams), key=lambda g: (grams.count(g), g)))
+    return None
+
+
+def estimate_tokens(text: str, tokenizer: str) -> int:
+    """Roughly how many tokens a text encoder makes of `text`, its start and end tokens included.
+
+    An estimate without the tokenizer: CLIP's and T5's vocabularies hold common words whole and split long ones; every mark counts;
+    a Chinese character is about one token for an LLM tokenizer and two for CLIP's bytes. Good to about 15 % on English prompts.
+    """
+    per_word = {"clip": 9, "t5": 6, "llm": 8}[tokenizer]
+    pieces = _PIECE.findall(text)
+    if text.isascii():
+        return 2 + sum((len(piece) + per_word - 1) // per_word for piece in pieces)
+    wide = 2 if tokenizer == "clip" else 1
+    return 2 + sum((len(p) + per_word - 1) // per_word if p.isascii() else len(p) * wide for p in pieces)
+
+
+def same_text(a: str, b: str) -> bool:
+    """Whether two prompts differ in case, white space and marks only."""
+    return _letters(a) == _letters(b)
+
+
+def _letters(text: str) -> str:
+    return _NOT_LETTERS.sub("", (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower())

@@ -1,0 +1,123 @@
+"""Numbers a prompt fixes, and whether a rewrite still says them.
+
+An explicit number must survive; a vague word ("a few", "several") may become one. Where arithmetic is part of the request
+("four shapes, half of them red"), the number may also appear as a sum of the rewrite's numbers.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rewriter.guards.negation import Negated
+from rewriter.lexicon import NUMBER_WORDS, TENS, Token, wordset
+
+_BOUNDS = wordset(
+    "than least most about around roughly approximately nearly almost between maybe up circa or to "
+    "mindestens höchstens"
+)
+_PARTITION = wordset(
+    "half rest remaining other others each every both total altogether row rows column columns line "
+    "lines grid group groups among them these those all overall together sum which pair pairs set sets "
+    "twice double hälfte moitié mitad jeweils davon chaque cada"
+)
+_ONE = wordset("a an one single lone solitary sole just only the ein eine einen un une una uno")
+_ONE_IDIOM = wordset(
+    "of fewer more less another is are that which and not should must"
+)  # "one of", "one fewer", "one is"
+_BEFORE_ONE = wordset("the that this other another each every no any which")
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number in a text; `exact` unless the words around make it a bound, a range or a reference ("one of them")."""
+
+    value: float
+    index: int  # of its token
+    exact: bool
+
+
+def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[Number]:
+    """All numbers, in order. A number inside a negated part ("not two but three") is not exact."""
+    table = NUMBER_WORDS.get(language, {}) | (
+        NUMBER_WORDS["en"] if language not in ("fr", "es", "de") else {}
+    )
+    found: list[Number] = []
+    for i, token in enumerate(tokens):
+        value = _value(token.word, table)
+        if value is None:
+            continue
+        after = tokens[i + 1].word if i + 1 < len(tokens) else ""
+        before = tokens[i - 1].word if i else ""
+        last = found[-1] if found else None
+        joined = last is not None and (last.index == i - 1 or (last.index == i - 2 and before == "-"))
+        if joined and last.value in TENS and 1 <= value <= 9:
+            found[-1] = Number(last.value + value, i, last.exact)
+            continue
+        if joined and token.key in ("pair", "dozen", "hundred", "thousand"):  # two dozen, two pairs
+            found[-1] = Number(last.value * value, i, last.exact)
+            continue
+        if value == 12 and token.key == "dozen" and _before(tokens, i, {"half"}):
+            value = 6.0
+        exact = (
+            not negated.mask[i]
+            and before not in _BOUNDS
+            and after not in ("or", "to", "oder", "ou", "o", "bis", "à")
+        )
+        if value == 1:
+            exact = exact and after not in _ONE_IDIOM and before not in _BEFORE_ONE
+        if (
+            after in ("-", "–")
+            and i + 2 < len(tokens)
+            and _value(tokens[i + 2].word, table) is not None
+            and value not in TENS
+        ):
+            exact = False  # 2-4
+        if before in ("-", "–") and last is not None and last.index == i - 2 and last.value not in TENS:
+            exact = False
+        found.append(Number(value, i, exact))
+    return found
+
+
+def lost_numbers(
+    original: list[Number],
+    original_words: Iterable[str],
+    rewrite: list[Number],
+    rewrite_words: set[str],
+    resolve: bool,
+) -> list[float]:
+    """Exact numbers of the original that the rewrite does not say, in order and without repetition."""
+    said = [n.value for n in rewrite]
+    sums = _sums(said) if resolve and _PARTITION & set(original_words) else set()
+    lost: list[float] = []
+    for number in original:
+        if not number.exact and resolve:
+            continue
+        if number.value in said or number.value in sums or number.value in lost:
+            continue
+        if number.value == 1 and (resolve or _ONE & rewrite_words):
+            continue  # one thing needs no numeral
+        lost.append(number.value)
+    return lost
+
+
+def _value(word: str, table: dict[str, int]) -> float | None:
+    if word[0].isdigit():
+        digits = word.rstrip("x×") if word[-1] in "x×" else word
+        return float(digits) if digits.isdecimal() and len(digits) < 10 else None
+    if word[0] == "x" and word[1:].isdecimal() and len(word) < 5:  # x3
+        return float(word[1:])
+    value = table.get(word)
+    if value is None and word.endswith("s") and word in ("pairs", "dozens", "hundreds", "thousands"):
+        return float(table[word[:-1]]) if word == "pairs" else None  # "dozens of" is vague
+    return None if value is None else float(value)
+
+
+def _before(tokens: list[Token], i: int, words: set[str]) -> bool:
+    return any(t.word in words for t in tokens[max(0, i - 2) : i])
+
+
+def _sums(values: list[float]) -> set[float]:
+    """Sums and products of two and sums of more of the rewrite's first eight numbers."""
+    sums: set[float] = {0.0}
+    for value in values[:8]:
+        sums |= {s + value for s in sums}
+    return sums | {a * b for a in values[:8] for b in values[:8]}

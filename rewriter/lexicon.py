@@ -1,0 +1,193 @@
+"""Text as the guards see it: tokens with a canonical key each, and the small closed word lists of five languages.
+
+Text-only and deterministic. A word list is for what must not be missed (numbers, negation cues, basic colours), not for
+understanding a language; where a reading is in doubt, the guards let a rewrite pass and leave it to the judge of the image.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_TOKEN = re.compile(rf"[{CJK}]+|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
+_PRE = [  # read once into plainer words, before tokens are cut
+    (re.compile(r"\b([^\W\d_]{2,})-free\b"), r" without \1 "),
+    (re.compile(r"\bnon-(?=[^\W\d_])"), " not "),
+    (re.compile(r"(?:没有|沒有|不要|不含|没|無|无(?!限|数))"), " without "),
+    (re.compile(r"(?:不是|而不是|并非)"), " not "),
+    (re.compile(r"(?:而是|但是|但|的|和|与|以及|在)"), " ; "),
+    (re.compile(r"\bpas d(?:e|['’])\s*"), " without "),
+    (re.compile(r"\b(?:d|l|n|qu|j|s|c)['’](?=[^\W\d_])"), " "),
+]
+_PRE_ASCII = [_PRE[0], _PRE[1], _PRE[5], _PRE[6]]
+_ZH_NUMBER = re.compile(
+    r"(?<![第十百])([一二两兩三四五六七八九十]{1,3})(?=[个個只隻朵条條张張辆輛位名颗顆片件本座棵头頭匹艘架台盏幅块塊枚双雙对對根支])"
+)
+_ZH_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"两": 2, "兩": 2}
+
+
+def wordset(words: str) -> frozenset[str]:
+    """A closed word list, written as one string."""
+    return frozenset(words.split())
+
+
+def _count(words: str, start: int) -> dict[str, int]:
+    return {word: start + i for i, word in enumerate(words.split())}
+
+
+NUMBER_WORDS: dict[str, dict[str, int]] = {
+    "en": {
+        **_count(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen", 0
+        ),
+        **_count("sixteen seventeen eighteen nineteen twenty", 16),
+        **{"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90},
+        **{"pair": 2, "duo": 2, "trio": 3, "quartet": 4, "dozen": 12, "hundred": 100, "thousand": 1000},
+    },
+    "de": {
+        **_count("zwei drei vier fünf sechs sieben acht neun zehn elf zwölf", 2),
+        **{"ein": 1, "eine": 1, "einen": 1, "einem": 1, "einer": 1, "fuenf": 5, "zwoelf": 12, "dutzend": 12},
+    },
+    "fr": {
+        **_count("deux trois quatre cinq six sept huit neuf dix onze douze", 2),
+        **{"un": 1, "une": 1, "douzaine": 12},
+    },
+    "es": {
+        **_count("dos tres cuatro cinco seis siete ocho nueve diez once doce", 2),
+        **{"un": 1, "una": 1, "uno": 1, "docena": 12},
+    },
+}
+TENS = {20, 30, 40, 50, 60, 70, 80, 90}
+
+NEGATION_CUES = wordset(
+    "no not without never nor neither none sans avoid avoiding exclude excluding omit omitting lacking "
+    "lacks cannot kein keine keinen keiner keinem keines nicht ohne weder ninguno ninguna ningún sin "
+    "aucun aucune"
+)
+DETERMINERS = wordset(
+    "a an the any some single this that these those its their his her el la los las le les der die das "
+    "den dem"
+)
+PRONOUNS = wordset("one ones it them they")
+
+
+def stem(word: str) -> str:
+    """English plural undone, crudely: both sides of a comparison go through it, so that a wrong stem does no harm."""
+    if len(word) <= 3 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("xes", "ches", "shes", "sses", "zes")):
+        return word[:-2]
+    return word[:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """A dialect's words: surface → the canonical keys it may stand for ("amber" → yellow, orange). Compared by identity."""
+
+    colors: Mapping[str, frozenset[str]]
+    nouns: Mapping[str, str]
+    sizes: Mapping[str, str]
+    generic: frozenset[str]
+    phrases: Mapping[str, str]  # several words, or Chinese inside a run: replaced before tokens are cut
+    ascii_phrase: re.Pattern[str] | None
+    any_phrase: re.Pattern[str] | None
+    _keys: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def build(
+        cls,
+        colors: Mapping[str, Sequence[str]],
+        nouns: Mapping[str, Sequence[str]],
+        sizes: Mapping[str, Sequence[str]],
+        generic: Sequence[str],
+    ) -> "Lexicon":
+        color_of: dict[str, set[str]] = {}
+        phrases: list[tuple[str, str]] = []
+        flat: dict[str, dict[str, str]] = {"nouns": {}, "sizes": {}}
+        for canonical, others in colors.items():
+            for word in (canonical, *others):
+                color_of.setdefault(word, set()).add(canonical)
+        for kind, table in (("nouns", nouns), ("sizes", sizes)):
+            for canonical, others in table.items():
+                flat[kind].update(dict.fromkeys((canonical, stem(canonical), *others), canonical))
+        for canonical, others in (*colors.items(), *nouns.items(), *sizes.items()):
+            phrases += [(word, canonical) for word in others if " " in word or re.search(f"[{CJK}]", word)]
+        phrases.sort(key=lambda pair: -len(pair[0]))  # 红色 before 红
+        colors_frozen = {word: frozenset(canonical) for word, canonical in color_of.items()}
+        plain = _phrase_pattern([phrase for phrase, _ in phrases if phrase.isascii()])
+        every = _phrase_pattern([phrase for phrase, _ in phrases])
+        return cls(
+            colors_frozen,
+            flat["nouns"],
+            flat["sizes"],
+            frozenset(map(stem, generic)),
+            dict(phrases),
+            plain,
+            every,
+        )
+
+    def key(self, word: str) -> str:
+        """The canonical form under which a word is compared."""
+        known = self._keys.get(word)
+        if known is None:
+            known = self._key(word)
+            if len(self._keys) < 50_000:  # model text is unbounded; this memory is not
+                self._keys[word] = known
+        return known
+
+    def _key(self, word: str) -> str:
+        base = stem(word)
+        for table in (self.nouns, self.sizes):
+            if found := table.get(word) or table.get(base):
+                return found
+        colors = self.colors.get(word) or self.colors.get(base)
+        if colors and len(colors) == 1:
+            return next(iter(colors))
+        return base
+
+    def color(self, word: str) -> frozenset[str]:
+        """The colours a word may mean, empty for other words."""
+        return self.colors.get(word) or self.colors.get(stem(word)) or frozenset()
+
+
+class Token(NamedTuple):
+    """One word or one mark. `key` is the word's canonical form; a mark is its own key."""
+
+    word: str  # lower case
+    key: str
+    is_word: bool
+
+
+def tokenize(text: str, lexicon: Lexicon) -> list[Token]:
+    """Lower-cased tokens of `text` (protected spans already blanked by the caller)."""
+    text = text.lower()
+    pattern, before_tokens = lexicon.ascii_phrase, _PRE_ASCII
+    if not text.isascii():
+        text = _ZH_NUMBER.sub(lambda m: f" {_zh_value(m[1])} ", text)
+        pattern, before_tokens = lexicon.any_phrase, _PRE
+    if pattern is not None:
+        text = pattern.sub(lambda m: f" {lexicon.phrases[m[0]]} ", text)
+    for expression, replacement in before_tokens:
+        text = expression.sub(replacement, text)
+    key = lexicon.key
+    return [Token(w, key(w), True) if w[0].isalnum() else Token(w, w, False) for w in _TOKEN.findall(text)]
+
+
+def _phrase_pattern(phrases: Sequence[str]) -> re.Pattern[str] | None:
+    """One pattern for all phrases, the longest first; a phrase of the Latin script stands between word boundaries."""
+    if not phrases:
+        return None
+    return re.compile(
+        "|".join(re.escape(p) if re.search(f"[{CJK}]", p) else rf"\b{re.escape(p)}(?=s?\b)" for p in phrases)
+    )
+
+
+def _zh_value(digits: str) -> int:
+    """一 … 九十九."""
+    if "十" not in digits:
+        return _ZH_DIGITS[digits[-1]]
+    tens, _, ones = digits.partition("十")
+    return (_ZH_DIGITS[tens[-1]] if tens else 1) * 10 + (_ZH_DIGITS[ones[0]] if ones else 0)
