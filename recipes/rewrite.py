@@ -1,0 +1,57 @@
+"""`rewright rewrite`: one prompt from the command line, or a file of prompts, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from recipes.terminal import remark, say
+
+_DESCRIPTION = """
+Rewrite prompts with a trained rewriter. Where the model's answer cannot be used (it changes a colour, loses a number or a negation, is no
+prompt at all), the prompt itself is returned, unchanged.
+"""
+_EPILOG = """
+examples:
+  rewright rewrite "a couple of crimson discs, nothing else"
+  rewright rewrite --input prompts.txt --output rewritten.jsonl      one prompt per line; .jsonl and .csv with a "prompt" column too
+  rewright rewrite "a fox" --adapter runs/grpo/rewriter --n 4
+
+A run over a file goes on where it was stopped when the same command is given again.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "rewrite",
+        help="rewrite one prompt, or a file of prompts",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("prompt", nargs="?", help="the prompt to rewrite (or --input)")
+    parser.add_argument("--input", type=Path, help="file of prompts: .txt, .jsonl or .csv")
+    parser.add_argument("--output", type=Path, help="JSONL file for the rewrites (needed with --input)")
+    parser.add_argument("--adapter", help="the rewriter's folder (default: the newest runs/*/rewriter)")
+    parser.add_argument("--backend", choices=("auto", "vllm", "transformers"), default="auto", help="what runs the model (default auto)")
+    parser.add_argument("--n", type=int, default=1, help="rewrites per prompt (default 1)")
+    parser.add_argument("--json", action="store_true", help="print the whole result of a single prompt, with reason and violations")
+
+
+def run(args: argparse.Namespace) -> int:
+    if (args.prompt is None) == (args.input is None):
+        raise ValueError("give either a prompt or --input FILE (and --output FILE)")
+    if args.input is not None:
+        return _file(args)
+    from recipes.runs import rewriter_folder
+    from rewriter import Rewriter
+
+    # One prompt does not pay for starting an engine.
+    backend = "transformers" if args.backend == "auto" else args.backend
+    rewriter = Rewriter.from_pretrained(str(rewriter_folder(args.adapter)), backend=backend)
+    for result in rewriter.rewrite([args.prompt], n=args.n):
+        say(json.dumps(result.model_dump(exclude_none=True), ensure_ascii=False) if args.json else result.prompt)
+        if result.fallback_used:
+            remark(f"(returned unchanged: {result.reason})")
+    return 0

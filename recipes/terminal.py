@@ -1,0 +1,83 @@
+"""What the commands say: results on standard output, progress and remarks on standard error.
+
+Prompts contain brackets, so nothing printed here is read as rich's markup.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+Part = TypeVar("Part")
+
+
+def say(text: str = "") -> None:
+    """One line of result on standard output."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def remark(text: str) -> None:
+    """One line beside the result, on standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+class Ticker:
+    """Counts work done; drawn as a bar with the time left on a terminal, as a line every tenth elsewhere."""
+
+    def __init__(self, bar: object, task: object, title: str, total: int) -> None:
+        self._bar, self._task, self._title, self._total = bar, task, title, total
+        self._done, self._said = 0, 0
+
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
+        if self._bar is not None:
+            self._bar.advance(self._task, steps)  # type: ignore[attr-defined]
+            return
+        tenth = math.floor(10 * self._done / max(self._total, 1))
+        if tenth > self._said:
+            self._said = tenth
+            remark(f"{self._title}: {self._done} of {self._total}")
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Ticker]:
+    """A progress bar with rate and time left: `with progress("images", 400) as ticker: ticker.advance(16)`."""
+    if not sys.stderr.isatty():
+        yield Ticker(None, None, title, total)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield Ticker(bar, bar.add_task(title, total=total), title, total)
+
+
+def batches(items: Sequence[Part], size: int) -> Iterator[Sequence[Part]]:
+    """Consecutive slices of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Plain text columns, the first to the left and the others to the right."""
+    lines = [list(header), *[list(row) for row in rows]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    written = [
+        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    ]
+    written.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in written)
