@@ -36,7 +36,9 @@ def make_batch(seed: int, step: int, batch: int) -> tuple[torch.Tensor, list[str
     return pixels, captions
 
 
-def flow_loss(modules: ZooModules, config: ZooConfig, x0: torch.Tensor, captions: list[str], g: torch.Generator) -> torch.Tensor:
+def flow_loss(
+    modules: ZooModules, config: ZooConfig, x0: torch.Tensor, captions: list[str], g: torch.Generator
+) -> torch.Tensor:
     """Velocity error of an x0- or flow-predicting network at logit-normal t; x_t = (1 - t) x0 + t eps (t = 1 is noise).
 
     An x0 prediction is regressed through its velocity, (x_t - x0_hat) / t, so that both parameterisations weigh noise levels alike;
@@ -66,11 +68,15 @@ def optimizers(modules: ZooModules, lr: float, kind: str) -> list[torch.optim.Op
     """AdamW, or Muon for the hidden matrices with AdamW for the rest (embeddings, norms, biases, in- and output)."""
     named = [*modules.transformer.named_parameters(), *modules.text_encoder.named_parameters()]
     hidden = [
-        p for n, p in named if p.ndim == 2 and any(k in n for k in ("attn", "attention", ".ff.", "intermediate", "output.dense"))
+        p
+        for n, p in named
+        if p.ndim == 2 and any(k in n for k in ("attn", "attention", ".ff.", "intermediate", "output.dense"))
     ]
     chosen = {id(p) for p in hidden} if kind == "muon" else set()
     rest = [p for _, p in named if id(p) not in chosen]
-    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.01)]
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
+    ]
     if kind == "muon":
         found.append(torch.optim.Muon(hidden, lr=lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"))
     return found
@@ -117,9 +123,16 @@ def train(args: Any) -> None:
         for opt, saved in zip(opts, state["optimizers"], strict=True):
             opt.load_state_dict(saved)
         ema.shadow, step, seconds = state["ema"], state["step"], state["seconds"]
-    (output / "run.json").write_text(json.dumps({"args": vars(args), "config": asdict(config), "threads": torch.get_num_threads()}, indent=2))
+    (output / "run.json").write_text(
+        json.dumps(
+            {"args": vars(args), "config": asdict(config), "threads": torch.get_num_threads()}, indent=2
+        )
+    )
     total = args.samples // args.batch
-    print(f"{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, from step {step} of {total}", flush=True)
+    print(
+        f"{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, from step {step} of {total}",
+        flush=True,
+    )
     began, saved_at, losses = time.monotonic(), time.monotonic(), []
     with (output / "metrics.jsonl").open("a") as log:
         while step < total:
@@ -128,7 +141,9 @@ def train(args: Any) -> None:
                 for group in opt.param_groups:
                     group["lr"] = args.learning_rate * factor
             x0, captions = make_batch(args.seed, step, args.batch)
-            loss = flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(args.seed * 1_000_003 + step))
+            loss = flow_loss(
+                modules, config, x0, captions, torch.Generator().manual_seed(args.seed * 1_000_003 + step)
+            )
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             for opt in opts:
@@ -139,7 +154,13 @@ def train(args: Any) -> None:
             losses.append(loss.item())
             if step % args.log_every == 0:
                 spent = seconds + time.monotonic() - began
-                row = {"step": step, "samples": step * args.batch, "loss": float(np.mean(losses)), "lr": args.learning_rate * factor, "seconds": round(spent, 1)}
+                row = {
+                    "step": step,
+                    "samples": step * args.batch,
+                    "loss": float(np.mean(losses)),
+                    "lr": args.learning_rate * factor,
+                    "seconds": round(spent, 1),
+                }
                 log.write(json.dumps(row) + "\n")
                 log.flush()
                 print(row, flush=True)
@@ -152,7 +173,9 @@ def train(args: Any) -> None:
                 ema.swap(parameters)
 
 
-def save_state(path: Path, modules: ZooModules, opts: list[torch.optim.Optimizer], ema: Ema, step: int, seconds: float) -> None:
+def save_state(
+    path: Path, modules: ZooModules, opts: list[torch.optim.Optimizer], ema: Ema, step: int, seconds: float
+) -> None:
     torch.save(
         {
             "transformer": modules.transformer.state_dict(),

@@ -16,9 +16,13 @@ from diffusion_core.worlds.shapes.render import GEOMETRIES, mask
 from diffusion_core.worlds.shapes.spec import BACKGROUNDS, COLORS, LETTERS, SHAPES, SIZES
 
 MIN_AREA = 9 / 48**2  # of the canvas; the smallest clean object, a small ring, covers 37 pixels at 48
-ALPHA = 28.5 / 64  # masks have 8 x 8 levels: half-way between two, so that rounding to uint8 never moves a pixel across
+ALPHA = (
+    28.5 / 64
+)  # masks have 8 x 8 levels: half-way between two, so that rounding to uint8 never moves a pixel across
 MIN_OVERLAP = 0.55  # intersection over union with the best template; clean renders reach 0.9 and more
-MAX_RESIDUAL = 75.0  # distance in RGB from the line background-colour; beyond it a pixel has no palette colour
+MAX_RESIDUAL = (
+    75.0  # distance in RGB from the line background-colour; beyond it a pixel has no palette colour
+)
 _COLOR_NAMES, _COLOR_RGB = tuple(COLORS), np.array(list(COLORS.values()), np.float32)
 _BACKGROUND_NAMES, _BACKGROUND_RGB = tuple(BACKGROUNDS), np.array(list(BACKGROUNDS.values()), np.float32)
 
@@ -113,11 +117,18 @@ def detect(pixels: np.ndarray) -> Detection:
     Raises:
         ValueError: another shape or dtype; a judge for a fixed world does not guess how a picture should be scaled.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.shape[0] != pixels.shape[1]:
+    if (
+        pixels.dtype != np.uint8
+        or pixels.ndim != 3
+        or pixels.shape[2] != 3
+        or pixels.shape[0] != pixels.shape[1]
+    ):
         raise ValueError(f"expected uint8 pixels (H, H, 3), got {pixels.dtype} {pixels.shape}")
     canvas = pixels.shape[0]
     if canvas not in GEOMETRIES:
-        raise ValueError(f"a canvas of {canvas} pixels is not of the shapes world; known: {sorted(GEOMETRIES)}")
+        raise ValueError(
+            f"a canvas of {canvas} pixels is not of the shapes world; known: {sorted(GEOMETRIES)}"
+        )
     values = pixels.astype(np.float32)
     name, background = _background(values)
     classes = _classes(values, background)

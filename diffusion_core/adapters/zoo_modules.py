@@ -25,7 +25,7 @@ class ZooConfig:
     layers: int = 6
     heads: int = 4
     text_width: int = 192
-    text_layers: int = 3
+    text_layers: int = 2
     max_tokens: int = 48
     prediction: str = "x0"
     process: str = "flow"
@@ -109,5 +109,7 @@ def save_modules(modules: ZooModules, folder: Path, config: ZooConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "generator.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
     copy.deepcopy(modules.transformer).half().save_pretrained(folder / "transformer", safe_serialization=True)
-    copy.deepcopy(modules.text_encoder).half().save_pretrained(folder / "text_encoder", safe_serialization=True)
+    copy.deepcopy(modules.text_encoder).half().save_pretrained(
+        folder / "text_encoder", safe_serialization=True
+    )
     modules.tokenizer.save_pretrained(folder / "tokenizer")

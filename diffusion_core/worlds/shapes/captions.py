@@ -39,7 +39,11 @@ def _reference(spec: SceneSpec, index: int) -> str:
         for other_index, other in enumerate(spec.objects)
         if other_index != index
     )
-    words = (group.size if shared or not group.color else None, group.color, shape_words(group.shape, _count(group) > 1))
+    words = (
+        group.size if shared or not group.color else None,
+        group.color,
+        shape_words(group.shape, _count(group) > 1),
+    )
     return " ".join(word for word in words if word)
 
 

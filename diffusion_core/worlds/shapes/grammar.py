@@ -38,7 +38,9 @@ def split_of(spec: SceneSpec) -> str:
     Sizes, relations and background do not enter: a held-out scene is a new combination of things and not a known one moved.
     """
     groups = sorted(f"{o.count}{o.color}{o.shape}" for o in spec.objects)
-    if len(groups) == 1:  # single kinds are few (six shapes, six colours, four counts): all of them must be learnable
+    if (
+        len(groups) == 1
+    ):  # single kinds are few (six shapes, six colours, four counts): all of them must be learnable
         groups.append(f"{spec.objects[0].size}{spec.background}")
     digest = hashlib.sha256("|".join(groups).encode()).digest()
     return "held_out" if int.from_bytes(digest[:4], "big") / 2**32 < HELD_OUT_SHARE else "train"
@@ -68,12 +70,16 @@ def _sample(rng: np.random.Generator, n_objects: int) -> SceneSpec:
         order = rng.permutation(len(groups))
         relations.append(RelationSpec(a=int(order[0]), rel=str(rng.choice(list(RELATIONS))), b=int(order[1])))
         if len(groups) > 2 and rng.random() < 0.3:
-            relations.append(RelationSpec(a=int(order[1]), rel=str(rng.choice(list(RELATIONS))), b=int(order[2])))
+            relations.append(
+                RelationSpec(a=int(order[1]), rel=str(rng.choice(list(RELATIONS))), b=int(order[2]))
+            )
     background = str(rng.choice(list(BACKGROUNDS))) if rng.random() < 0.65 else None
     return SceneSpec(objects=tuple(groups), relations=tuple(relations), background=background)
 
 
-def sample_spec(rng: np.random.Generator, *, split: str | None = None, n_objects: int | None = None) -> SceneSpec:
+def sample_spec(
+    rng: np.random.Generator, *, split: str | None = None, n_objects: int | None = None
+) -> SceneSpec:
     """A random spec of the committed mix, optionally of one split or number of objects. Always renderable."""
     while True:
         n = n_objects or 1 + int(rng.choice(len(OBJECT_MIX), p=OBJECT_MIX))

@@ -33,9 +33,19 @@ COLOR_KNOWLEDGE: dict[str, str] = {
     "orange": "the colour of a carrot",
 }
 SHAPE_SYNONYMS: dict[str, tuple[tuple[str, str], ...]] = {  # (singular, plural)
-    "circle": (("circle", "circles"), ("disc", "discs"), ("dot", "dots"), ("filled circle", "filled circles"), ("ball", "balls")),
+    "circle": (
+        ("circle", "circles"),
+        ("disc", "discs"),
+        ("dot", "dots"),
+        ("filled circle", "filled circles"),
+        ("ball", "balls"),
+    ),
     "square": (("square", "squares"), ("box", "boxes"), ("block", "blocks"), ("tile", "tiles")),
-    "triangle": (("triangle", "triangles"), ("pyramid", "pyramids"), ("three-sided shape", "three-sided shapes")),
+    "triangle": (
+        ("triangle", "triangles"),
+        ("pyramid", "pyramids"),
+        ("three-sided shape", "three-sided shapes"),
+    ),
     "star": (("star", "stars"), ("five-pointed star", "five-pointed stars"), ("starlet", "starlets")),
     "cross": (("cross", "crosses"), ("plus sign", "plus signs"), ("plus", "pluses")),
     "ring": (("ring", "rings"), ("hoop", "hoops"), ("donut", "donuts"), ("doughnut", "doughnuts")),
@@ -45,7 +55,12 @@ SIZE_SYNONYMS: dict[str, tuple[str, ...]] = {
     "large": ("large", "big", "huge", "giant"),
 }
 BACKGROUND_PHRASES: dict[str, tuple[str, ...]] = {
-    "white": ("on a white background", "on white", "against a plain white backdrop", "on a snow-white canvas"),
+    "white": (
+        "on a white background",
+        "on white",
+        "against a plain white backdrop",
+        "on a snow-white canvas",
+    ),
     "black": ("on a black background", "on black", "against a pitch-black backdrop", "on a jet-black canvas"),
     "gray": ("on a gray background", "on grey", "against a plain grey backdrop", "on a slate-grey canvas"),
 }
@@ -56,8 +71,17 @@ RELATION_PHRASES: dict[str, tuple[str, ...]] = {
     "below": ("below", "under", "beneath", "underneath"),
 }
 INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-GROUP_NOUNS: dict[int, tuple[str, ...]] = {2: ("a pair of", "a couple of", "twin"), 3: ("a trio of",), 4: ("a quartet of",)}
-VAGUE: dict[str, tuple[int, int]] = {"a few": (2, 4), "some": (2, 4), "several": (3, 4), "a handful of": (3, 4)}
+GROUP_NOUNS: dict[int, tuple[str, ...]] = {
+    2: ("a pair of", "a couple of", "twin"),
+    3: ("a trio of",),
+    4: ("a quartet of",),
+}
+VAGUE: dict[str, tuple[int, int]] = {
+    "a few": (2, 4),
+    "some": (2, 4),
+    "several": (3, 4),
+    "a handful of": (3, 4),
+}
 
 FOREIGN: dict[str, dict[str, str]] = {
     "de": {

@@ -38,7 +38,11 @@ class Voice:
 
 def _pick(options: tuple[str, ...], rng: np.random.Generator, chance: float) -> str:
     """The dialect's own word, or with `chance` one of the others."""
-    return str(options[int(rng.integers(1, len(options)))]) if len(options) > 1 and rng.random() < chance else options[0]
+    return (
+        str(options[int(rng.integers(1, len(options)))])
+        if len(options) > 1 and rng.random() < chance
+        else options[0]
+    )
 
 
 def _garble(word: str, rng: np.random.Generator, voice: Voice) -> str:
@@ -88,7 +92,9 @@ def _number(count: int, rng: np.random.Generator, voice: Voice) -> str:
     return str(count) if voice.numbers == "digit" else NUMBERS[count]
 
 
-def group(spec: SceneSpec, index: int, rng: np.random.Generator, voice: Voice, number: str | None = None) -> str:
+def group(
+    spec: SceneSpec, index: int, rng: np.random.Generator, voice: Voice, number: str | None = None
+) -> str:
     """One group with its number or article: "two tiny crimson discs", "a star that is small and red"."""
     entry = spec.objects[index]
     count = entry.count[0]
@@ -113,12 +119,17 @@ def group(spec: SceneSpec, index: int, rng: np.random.Generator, voice: Voice, n
 
 
 def reference(spec: SceneSpec, index: int, rng: np.random.Generator, voice: Voice) -> str:
-    """"the crimson discs": enough to know which group is meant. Size only where colour and shape are shared."""
+    """ "the crimson discs": enough to know which group is meant. Size only where colour and shape are shared."""
     entry = spec.objects[index]
-    shared = any(o.color == entry.color and o.shape == entry.shape for i, o in enumerate(spec.objects) if i != index)
+    shared = any(
+        o.color == entry.color and o.shape == entry.shape for i, o in enumerate(spec.objects) if i != index
+    )
     plain = Voice(synonyms=voice.synonyms, typos=voice.typos, upper=voice.upper)
     words = [size(entry.size, rng, plain) if entry.size and (shared or not entry.color) else ""]
-    words += [color(entry.color, rng, plain) if entry.color else "", noun(entry.shape, entry.count[0] > 1, rng, plain)]
+    words += [
+        color(entry.color, rng, plain) if entry.color else "",
+        noun(entry.shape, entry.count[0] > 1, rng, plain),
+    ]
     return "the " + " ".join(word for word in words if word)
 
 
@@ -141,7 +152,9 @@ def join(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
-def foreign(language: str, polite: bool = False) -> Callable[..., tuple[str, SceneSpec, tuple[str, ...]] | None]:
+def foreign(
+    language: str, polite: bool = False
+) -> Callable[..., tuple[str, SceneSpec, tuple[str, ...]] | None]:
     """The scene in another language: simple word order, as tourists and dictionaries have it."""
     words = FOREIGN[language]
     opening = {"de": "zeichne bitte ", "fr": "dessine ", "es": "dibuja "}[language] if polite else ""

@@ -10,7 +10,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from diffusion_core.worlds.shapes.spec import BACKGROUNDS, COLORS, LETTERS, RELATIONS, SHAPES, SIZES, SceneSpec
+from diffusion_core.worlds.shapes.spec import (
+    BACKGROUNDS,
+    COLORS,
+    LETTERS,
+    RELATIONS,
+    SHAPES,
+    SIZES,
+    SceneSpec,
+)
 
 GRID = 3
 
@@ -132,7 +140,9 @@ def relation_holds(dx: float, dy: float, rel: str, canvas: int = CANVAS) -> bool
     return along >= canvas / 8 and along > 0.5 * float(np.hypot(dx, dy))
 
 
-def sample_layout(spec: SceneSpec, rng: np.random.Generator, canvas: int = CANVAS, tries: int = 5000) -> Layout:
+def sample_layout(
+    spec: SceneSpec, rng: np.random.Generator, canvas: int = CANVAS, tries: int = 5000
+) -> Layout:
     """A random layout that satisfies the spec exactly; open attributes are drawn, excluded kinds avoided.
 
     Raises:
@@ -140,12 +150,16 @@ def sample_layout(spec: SceneSpec, rng: np.random.Generator, canvas: int = CANVA
     """
     low, _ = spec.total
     if low > GRID * GRID:
-        raise ValueError(f"a scene of {low} objects does not fit the {GRID} x {GRID} grid; ask for at most {GRID * GRID}")
+        raise ValueError(
+            f"a scene of {low} objects does not fit the {GRID} x {GRID} grid; ask for at most {GRID * GRID}"
+        )
     for _ in range(tries):
         layout = _draw(spec, rng, canvas)
         if layout is not None:
             return layout
-    raise ValueError(f"no layout found that satisfies {spec.to_json()} in {tries} tries; do its relations contradict each other?")
+    raise ValueError(
+        f"no layout found that satisfies {spec.to_json()} in {tries} tries; do its relations contradict each other?"
+    )
 
 
 def _draw(spec: SceneSpec, rng: np.random.Generator, canvas: int) -> Layout | None:
@@ -163,11 +177,15 @@ def _draw(spec: SceneSpec, rng: np.random.Generator, canvas: int) -> Layout | No
         size = group.size or ("large" if shape in LETTERS else SIZES[int(rng.integers(2))])
         color = group.color or list(COLORS)[int(rng.integers(len(COLORS)))]
         if any(
-            (e.shape in (None, shape)) and (e.color in (None, color)) and (e.size in (None, size)) for e in spec.exclude
+            (e.shape in (None, shape)) and (e.color in (None, color)) and (e.size in (None, size))
+            for e in spec.exclude
         ):
             return None
         jitter = geometry.jitter_large if size == "large" else geometry.jitter_small
-        x, y = (geometry.cell * int(k) + geometry.cell // 2 + int(rng.choice(jitter)) for k in (cell % GRID, cell // GRID))
+        x, y = (
+            geometry.cell * int(k) + geometry.cell // 2 + int(rng.choice(jitter))
+            for k in (cell % GRID, cell // GRID)
+        )
         placed.append(Placed(shape, color, size, x, y, index))
     for relation in spec.relations:
         for a in (p for p in placed if p.group == relation.a):

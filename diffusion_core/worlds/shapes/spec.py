@@ -20,11 +20,25 @@ COLORS: dict[str, tuple[int, int, int]] = {
     "purple": (140, 60, 170),
     "orange": (245, 135, 30),
 }
-BACKGROUNDS: dict[str, tuple[int, int, int]] = {"white": (245, 245, 245), "black": (15, 15, 15), "gray": (128, 128, 128)}
-LETTERS = ("A", "E", "H", "T")  # text rendering: a letter is drawn large only, smaller ones are not legible enough to judge
+BACKGROUNDS: dict[str, tuple[int, int, int]] = {
+    "white": (245, 245, 245),
+    "black": (15, 15, 15),
+    "gray": (128, 128, 128),
+}
+LETTERS = (
+    "A",
+    "E",
+    "H",
+    "T",
+)  # text rendering: a letter is drawn large only, smaller ones are not legible enough to judge
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", *LETTERS)
 SIZES = ("small", "large")
-RELATIONS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}  # unit step from b to a, y down
+RELATIONS = {
+    "left of": (-1, 0),
+    "right of": (1, 0),
+    "above": (0, -1),
+    "below": (0, 1),
+}  # unit step from b to a, y down
 MAX_OBJECTS = 4  # the renderer and the generator draw one to four objects
 
 _Shape = Literal["circle", "square", "triangle", "star", "cross", "ring", "A", "E", "H", "T"]
@@ -109,7 +123,9 @@ class SceneSpec(_Strict):
         for entry in data["objects"]:
             low, high = entry["count"]
             entry["count"] = low if low == high else [low, high]
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in data.items() if value}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in data.items() if value
+        }
 
     def key(self) -> str:
         """A canonical string: equal for equal scenes, the unit of the train/held-out split."""

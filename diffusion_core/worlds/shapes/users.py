@@ -16,7 +16,15 @@ import numpy as np
 from diffusion_core.worlds.shapes import phrases as say
 from diffusion_core.worlds.shapes.lexicon import BACKGROUND_PHRASES, INVERSE, RELATION_PHRASES, VAGUE
 from diffusion_core.worlds.shapes.phrases import Voice
-from diffusion_core.worlds.shapes.spec import COLORS, LETTERS, SHAPES, ExcludeSpec, ObjectSpec, RelationSpec, SceneSpec
+from diffusion_core.worlds.shapes.spec import (
+    COLORS,
+    LETTERS,
+    SHAPES,
+    ExcludeSpec,
+    ObjectSpec,
+    RelationSpec,
+    SceneSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +51,22 @@ def _frame(name: str, frame: str, voice: Voice, tags: tuple[str, ...]) -> None:
         relations = "".join(", " + say.relation(spec, r, rng, voice) for r in spec.relations)
         background = " " + say.background(spec, rng, voice) if spec.background else ""
         text = frame.format(things=say.join(groups), relations=relations, background=background)
-        used = (*tags, *(("spatial",) if spec.relations else ()), *(("counting",) if spec.total[1] > 2 else ()))
+        used = (
+            *tags,
+            *(("spatial",) if spec.relations else ()),
+            *(("counting",) if spec.total[1] > 2 else ()),
+        )
         return text, spec, used
 
     TEMPLATES[name] = template
 
 
 _PLAIN, _FREE, _DIGITS = Voice(), Voice(synonyms=0.7), Voice(synonyms=0.3, numbers="digit")
-_IMPLIED, _AFTER, _INVERSE = Voice(synonyms=0.4, numbers="implied"), Voice(order="after", synonyms=0.3), Voice(invert=True, synonyms=0.4)
+_IMPLIED, _AFTER, _INVERSE = (
+    Voice(synonyms=0.4, numbers="implied"),
+    Voice(order="after", synonyms=0.3),
+    Voice(invert=True, synonyms=0.4),
+)
 _OPENINGS = {
     "bare": "{things}{relations}{background}",
     "draw": "draw {things}{background}{relations}",
@@ -136,7 +152,7 @@ def _no_color(spec: SceneSpec, rng: np.random.Generator) -> tuple[str, SceneSpec
 
 
 def _correction(name: str, frame: str) -> None:
-    """"a square, not a circle": the wrong word stands beside the right one."""
+    """ "a square, not a circle": the wrong word stands beside the right one."""
 
     def template(spec: SceneSpec, rng: np.random.Generator) -> tuple[str, SceneSpec, tuple[str, ...]] | None:
         if len(spec.objects) != 1 or (absent := _absent_shape(spec, rng)) is None:
@@ -154,23 +170,34 @@ _correction("correction/sorry", "{absent}... no wait, sorry, {things}{tail}")
 
 def _vague(name: str, frame: str) -> None:
     def template(spec: SceneSpec, rng: np.random.Generator) -> tuple[str, SceneSpec, tuple[str, ...]] | None:
-        many = [g for g, group in enumerate(spec.objects) if group.count[0] > 1 and group.shape not in LETTERS]
+        many = [
+            g for g, group in enumerate(spec.objects) if group.count[0] > 1 and group.shape not in LETTERS
+        ]
         if not many:
             return None
         chosen = int(rng.choice(many))
         phrases = [p for p, (low, high) in VAGUE.items() if low <= spec.objects[chosen].count[0] <= high]
         phrase = str(rng.choice(phrases))
         objects = [
-            group.model_copy(update={"count": VAGUE[phrase]}) if g == chosen else group for g, group in enumerate(spec.objects)
+            group.model_copy(update={"count": VAGUE[phrase]}) if g == chosen else group
+            for g, group in enumerate(spec.objects)
         ]
         changed = spec.model_copy(update={"objects": tuple(objects)})
-        groups = [say.group(spec, g, rng, _PLAIN, number=phrase if g == chosen else None) for g in range(len(objects))]
+        groups = [
+            say.group(spec, g, rng, _PLAIN, number=phrase if g == chosen else None)
+            for g in range(len(objects))
+        ]
         return frame.format(things=say.join(groups), tail=_tail(spec, rng)), changed, ("vague_count",)
 
     TEMPLATES[name] = template
 
 
-for _n, _f in {"bare": "{things}{tail}", "draw": "draw {things}{tail}", "need": "need {things}{tail} pls", "show": "show {things}{tail}"}.items():
+for _n, _f in {
+    "bare": "{things}{tail}",
+    "draw": "draw {things}{tail}",
+    "need": "need {things}{tail} pls",
+    "show": "show {things}{tail}",
+}.items():
     _vague(f"vague/{_n}", _f)
 
 
@@ -180,8 +207,12 @@ def _shared_color(name: str, frame: str) -> None:
         shapes = [group.shape for group in spec.objects]
         if len(shapes) < 2 or color is None or None in shapes or len(set(shapes)) < len(shapes):
             return None
-        changed = spec.model_copy(update={"objects": tuple(o.model_copy(update={"color": color}) for o in spec.objects)})
-        bare = changed.model_copy(update={"objects": tuple(o.model_copy(update={"color": None}) for o in spec.objects)})
+        changed = spec.model_copy(
+            update={"objects": tuple(o.model_copy(update={"color": color}) for o in spec.objects)}
+        )
+        bare = changed.model_copy(
+            update={"objects": tuple(o.model_copy(update={"color": None}) for o in spec.objects)}
+        )
         each = "both" if len(shapes) == 2 else "all of them"
         word = say.color(color, rng, _FREE)
         text = frame.format(things=_things(bare, rng), each=each, color=word, tail=_tail(bare, rng))
@@ -200,9 +231,17 @@ def _pronoun(name: str, frame: str) -> None:
 
     def template(spec: SceneSpec, rng: np.random.Generator) -> tuple[str, SceneSpec, tuple[str, ...]] | None:
         group = spec.objects[0]
-        if group.count != (1, 1) or group.shape is None or group.color is None or group.shape in LETTERS or group.size is None:
+        if (
+            group.count != (1, 1)
+            or group.shape is None
+            or group.color is None
+            or group.shape in LETTERS
+            or group.size is None
+        ):
             return None
-        if len(spec.objects) > 2 or (len(spec.objects) == 2 and (not spec.relations or spec.objects[1].count != (1, 1))):
+        if len(spec.objects) > 2 or (
+            len(spec.objects) == 2 and (not spec.relations or spec.objects[1].count != (1, 1))
+        ):
             return None
         other = ""
         if len(spec.objects) == 2:
@@ -210,8 +249,16 @@ def _pronoun(name: str, frame: str) -> None:
             rel = relation.rel if relation.a == 0 else INVERSE[relation.rel]
             other = f" and sits {rng.choice(RELATION_PHRASES[rel])} {say.group(spec, 1, rng, _PLAIN)}"
         background = f", {rng.choice(BACKGROUND_PHRASES[spec.background])}" if spec.background else ""
-        shape, color, size = say.singular(group.shape), say.color(group.color, rng, _FREE), say.size(group.size, rng, _FREE)
-        return frame.format(shape=shape, color=color, size=size, other=other, background=background), spec, ("pronoun",)
+        shape, color, size = (
+            say.singular(group.shape),
+            say.color(group.color, rng, _FREE),
+            say.size(group.size, rng, _FREE),
+        )
+        return (
+            frame.format(shape=shape, color=color, size=size, other=other, background=background),
+            spec,
+            ("pronoun",),
+        )
 
     TEMPLATES[name] = template
 
@@ -227,7 +274,8 @@ TEMPLATES["pronoun/alone"] = (
 def _compared(name: str, frame: str) -> None:
     def template(spec: SceneSpec, rng: np.random.Generator) -> tuple[str, SceneSpec, tuple[str, ...]] | None:
         if len(spec.objects) != 2 or any(
-            o.count != (1, 1) or o.shape is None or o.color is None or o.shape in LETTERS for o in spec.objects
+            o.count != (1, 1) or o.shape is None or o.color is None or o.shape in LETTERS
+            for o in spec.objects
         ):
             return None
         if spec.objects[0].shape == spec.objects[1].shape:
@@ -235,12 +283,22 @@ def _compared(name: str, frame: str) -> None:
         flip = bool(rng.integers(2))
         sizes = ("small", "large") if flip else ("large", "small")
         changed = spec.model_copy(
-            update={"objects": tuple(o.model_copy(update={"size": s}) for o, s in zip(spec.objects, sizes, strict=True))}
+            update={
+                "objects": tuple(
+                    o.model_copy(update={"size": s}) for o, s in zip(spec.objects, sizes, strict=True)
+                )
+            }
         )
-        bare = spec.model_copy(update={"objects": tuple(o.model_copy(update={"size": None}) for o in spec.objects)})
+        bare = spec.model_copy(
+            update={"objects": tuple(o.model_copy(update={"size": None}) for o in spec.objects)}
+        )
         first, second = (say.singular(o.shape or "") for o in spec.objects)
         text = frame.format(
-            things=_things(bare, rng), tail=_tail(bare, rng), first=first, second=second, word="smaller" if flip else "bigger"
+            things=_things(bare, rng),
+            tail=_tail(bare, rng),
+            first=first,
+            second=second,
+            word="smaller" if flip else "bigger",
         )
         return text, changed, ("comparative",)
 
@@ -278,7 +336,9 @@ def _tags_list(spec: SceneSpec, rng: np.random.Generator) -> tuple[str, SceneSpe
     parts = []
     for group in spec.objects:
         words = [say.noun(group.shape, group.count[0] > 1, rng, _PLAIN), group.color, group.size]
-        parts.append(", ".join(w for w in words if w) + (f", {group.count[0]} of them" if group.count[0] > 1 else ""))
+        parts.append(
+            ", ".join(w for w in words if w) + (f", {group.count[0]} of them" if group.count[0] > 1 else "")
+        )
     return "; ".join(parts) + (f"; bg {spec.background}" if spec.background else ""), spec, ("word_order",)
 
 
@@ -308,13 +368,20 @@ def templates_of(split: str) -> tuple[str, ...]:
     """Template names of a split: `sft` (20 %), `train` (65 %, with the former), `held_out` (35 %), `all`; frozen by hash."""
     ordered = sorted(TEMPLATES, key=_place)
     n_sft, n_train = round(0.2 * len(ordered)), round(0.65 * len(ordered))
-    ranges = {"sft": ordered[:n_sft], "train": ordered[:n_train], "held_out": ordered[n_train:], "all": ordered}
+    ranges = {
+        "sft": ordered[:n_sft],
+        "train": ordered[:n_train],
+        "held_out": ordered[n_train:],
+        "all": ordered,
+    }
     if split not in ranges:
         raise ValueError(f"unknown split {split!r}; known: {', '.join(ranges)}")
     return tuple(sorted(ranges[split]))
 
 
-def user_prompt(spec: SceneSpec, rng: np.random.Generator, templates: tuple[str, ...] | None = None) -> UserPrompt | None:
+def user_prompt(
+    spec: SceneSpec, rng: np.random.Generator, templates: tuple[str, ...] | None = None
+) -> UserPrompt | None:
     """A random applicable template's prompt for a spec, or None if none of `templates` can say it.
 
     A family is drawn first and a template in it second, so that families weigh alike however many frames they have;
@@ -336,7 +403,11 @@ def user_prompt(spec: SceneSpec, rng: np.random.Generator, templates: tuple[str,
 
 
 def sample_user_prompt(
-    rng: np.random.Generator, *, split: str | None = None, templates: tuple[str, ...] | None = None, n_objects: int | None = None
+    rng: np.random.Generator,
+    *,
+    split: str | None = None,
+    templates: tuple[str, ...] | None = None,
+    n_objects: int | None = None,
 ) -> UserPrompt:
     """A user prompt for a random spec of the committed mix; draws again until some template can say the scene."""
     from diffusion_core.worlds.shapes.grammar import sample_spec
