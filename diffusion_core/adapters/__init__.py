@@ -1,0 +1,1 @@
+"""diffusers models behind this package's interfaces; the only place that imports diffusers."""

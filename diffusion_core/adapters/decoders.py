@@ -1,0 +1,44 @@
+"""From the denoiser's space to pixels in [0, 1], and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class PixelDecoder:
+    """The denoiser works on pixels in [-1, 1]."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (latents + 1) / 2
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        return pixels * 2 - 1
+
+    def modules(self) -> dict[str, torch.nn.Module]:
+        return {}
+
+
+class VaeDecoder:
+    """An `AutoencoderKL`: latents = (mean of the posterior - shift) * scale.
+
+    A VAE whose configuration says `force_upcast` (SDXL's) overflows in half precision, so it is kept in float32.
+    """
+
+    def __init__(self, vae: Any) -> None:
+        self.vae = vae.float() if vae.config.force_upcast else vae
+        self.scale = vae.config.scaling_factor
+        self.shift = vae.config.shift_factor or 0.0
+
+    def decode(self, latents: Tensor) -> Tensor:
+        z = (latents / self.scale + self.shift).to(self.vae.dtype)
+        return (self.vae.decode(z, return_dict=False)[0].to(latents.dtype) + 1) / 2
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        posterior = self.vae.encode((pixels * 2 - 1).to(self.vae.dtype), return_dict=False)[0]
+        return ((posterior.mode() - self.shift) * self.scale).to(pixels.dtype)
+
+    def modules(self) -> dict[str, torch.nn.Module]:
+        return {"vae": self.vae}

@@ -1,0 +1,40 @@
+"""The network as losses and samplers see it: `raw` in its own parameterisation, the call as `Pred`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffusion_core.processes import Process
+from diffusion_core.types import Pred, Time
+
+
+def time_rows(t: Time, x: Tensor) -> Tensor:
+    """`t` as (B,) float64 on `x`'s device, whether it came as a number, a scalar tensor or (B,)."""
+    return torch.as_tensor(t, dtype=torch.float64, device=x.device).expand(len(x))
+
+
+@dataclass
+class Denoiser(ABC):
+    """A network under a forward process. `kind` is what it predicts: one of `process.kinds`."""
+
+    process: Process
+    kind: str
+
+    def __post_init__(self) -> None:
+        self.process.check_kind(self.kind)
+
+    @abstractmethod
+    def raw(self, x_t: Tensor, t: Time, cond: object) -> Tensor:
+        """The network's output at `x_t` (B, ...), in its own parameterisation: what losses regress."""
+
+    def __call__(self, x_t: Tensor, t: Time, cond: object) -> Pred:
+        """The output as (x0, eps): what samplers and rewards use."""
+        return self.process.convert(self.raw(x_t, t, cond), self.kind, x_t, t)
+
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """The networks inside, by name; empty for a formula."""
+        return {}
