@@ -1,0 +1,1 @@
+"""Where generation and scoring run. Every worker has `run(work, timeout_s)`."""
