@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(name)s: %(message)s")
     # No model hub by default: a missing name must fail at once with a message and not after minutes of retries.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -92,6 +92,8 @@ def message_of(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, e['loc'])) or error.title}: {e['msg']}" for e in error.errors())
     text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if isinstance(error, ModuleNotFoundError):
         return f"{text}; `rewright doctor` says what is missing and how to get it"
     if isinstance(error, ValueError | OSError) or type(error).__name__ in _EXPECTED:
@@ -99,7 +101,7 @@ def message_of(error: Exception) -> str:
     return f"{type(error).__name__}: {text} (unforeseen; the same command with --debug shows where)"
 
 
-_EXPECTED = frozenset({"LLMError", "RewardOutage", "ScoreUnavailable", "StageFailed"})  # by name: their modules may be unloaded
+_EXPECTED = frozenset({"BatchError", "LLMError", "RewardOutage", "ScoreUnavailable", "StageFailed"})  # by name: their modules may be unloaded
 
 
 if __name__ == "__main__":

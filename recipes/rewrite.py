@@ -55,3 +55,36 @@ def run(args: argparse.Namespace) -> int:
         if result.fallback_used:
             remark(f"(returned unchanged: {result.reason})")
     return 0
+
+
+def _file(args: argparse.Namespace) -> int:
+    from recipes.runs import rewriter_folder
+    from recipes.terminal import progress
+    from rewriter import Rewriter
+    from rewriter.batch import rewrite_file
+    from rewriter.datasets import read_prompts
+
+    if args.output is None:
+        raise ValueError("--input needs --output FILE.jsonl: that is where the rewrites go, and where an interrupted run goes on")
+    if args.n != 1:
+        raise ValueError("--n is for a single prompt; a file gets one rewrite per prompt")
+    total = len(read_prompts(args.input))  # a bad file costs no model start
+    rewriter = Rewriter.from_pretrained(str(rewriter_folder(args.adapter)), backend=args.backend)
+    finished = 0
+    with progress("prompts", total) as ticker:
+
+        def moved(done: int, _: int) -> None:
+            nonlocal finished
+            ticker.advance(done - finished)
+            finished = done
+
+        try:
+            summary = rewrite_file(rewriter, args.input, args.output, on_progress=moved)
+        except KeyboardInterrupt as stop:
+            stop.add_note(f"What is done is in {args.output}; the same command goes on there.")
+            raise
+    say(
+        f"{args.output}: {summary.total} prompts, {summary.skipped} were there, {summary.written} written, "
+        f"{summary.changed} changed, {summary.fallbacks} returned as they were"
+    )
+    return 0
