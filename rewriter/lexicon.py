@@ -61,7 +61,7 @@ NUMBER_WORDS: dict[str, dict[str, int]] = {
 TENS = {20, 30, 40, 50, 60, 70, 80, 90}
 
 NEGATION_CUES = wordset(
-    "no not without never nor neither none sans avoid avoiding exclude excluding omit omitting lacking "
+    "no not without never nor neither none sans avoid avoiding exclude excluding omit omitting hate hates dislike dislikes lacking "
     "lacks cannot kein keine keinen keiner keinem keines nicht ohne weder ninguno ninguna ningún sin "
     "aucun aucune"
 )
@@ -147,6 +147,11 @@ class Lexicon:
         if colors and len(colors) == 1:
             return next(iter(colors))
         return base
+
+    def noun(self, word: str) -> frozenset[str]:
+        """The noun of the lexicon a word stands for, empty for other words."""
+        found = self.nouns.get(self.key(word))
+        return frozenset((found,)) if found else frozenset()
 
     def color(self, word: str) -> frozenset[str]:
         """The colours a word may mean, empty for other words."""

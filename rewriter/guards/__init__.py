@@ -35,6 +35,7 @@ CODES = {
     "negation_kept": "a negation in the prompt of a target that does not understand them",
     "language": "another language than the target's or the user's",
     "color": "a colour the user named is missing",
+    "noun": "a thing of the target's vocabulary that the user named is missing",
     "binding": "a colour moved to another thing",
 }
 
@@ -58,9 +59,10 @@ def check(
     if not rewrite.strip():
         return [Violation("empty", "the rewrite is empty")]
     found = list(_injection(original, rewrite))
-    if form.same_text(original, rewrite):
-        return [*found, Violation("copy", "the rewrite is the original prompt", "warn")]
     before, after = read(original, dialect.lexicon), read(rewrite, dialect.lexicon)
+    if form.same_text(original, rewrite):
+        found += [*_quotes(before, after, dialect), *_tags(before, after, dialect)]  # these depend on case
+        return [*found, Violation("copy", "the rewrite is the original prompt", "warn")]
     for guard in (_length, _repetition, _quotes, _tags, _language):
         found += guard(before, after, dialect)
     if (
@@ -166,5 +168,7 @@ def _attributes(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Viola
     severity: Literal["fail", "warn"] = "fail" if dialect.attributes == "keep" else "warn"
     for word in attributes.lost_colors(before, after):
         yield Violation("color", f"{word!r} is asked for and not said", severity)
+    for word in attributes.lost_nouns(before, after):
+        yield Violation("noun", f"{word!r} is asked for and not said", severity)
     for code, message in attributes.changed_bindings(before, after):
         yield Violation(code, message, severity)

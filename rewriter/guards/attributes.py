@@ -4,7 +4,7 @@ Works on the dialect's lexicon and on word order alone (number, size, colour, no
 ("a circle and a square, both red") binds nothing here and is left to the judge.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,11 +12,11 @@ from rewriter.guards.facts import Facts
 from rewriter.lexicon import NUMBER_WORDS, Token, wordset
 
 _NOT_A_COLOR = wordset("mix mixture blend between combine combining mixing mixed shade shades tint hue")
-_OPEN = wordset(
-    "another more same again else twin too also additional extra one ones them they it its copy "
-    "duplicate many as twice double each every row rows column columns grid total all half rest both "
-    "other others pair pairs second third first last former latter of these those"
+_OPEN = wordset(  # words that say a thing again or add to it: counts of phrases then do not add up by themselves
+    "another more same again else twin too also additional extra one ones copy duplicate many twice double each every "
+    "row rows column columns grid total half rest remaining others second third last"
 )
+_DEFINITE = wordset("the this that these those its their his her my your der die das le la les el los las")
 _ONE = {"a": 1.0, "an": 1.0, "one": 1.0, "single": 1.0, "lone": 1.0}
 
 
@@ -28,32 +28,43 @@ class Group:
     size: str | None
     colors: frozenset[str]
     noun: str
+    definite: bool  # "the", "these"
 
 
 def lost_colors(original: Facts, rewrite: Facts) -> list[str]:
     """Colours the original states and the rewrite does not name (by any of their words)."""
-    lexicon = original.lexicon
     if not _NOT_A_COLOR.isdisjoint(original.words):
         return []
-    said = {color for word in set(rewrite.words) for color in (lexicon.color(word) or (word,))}
+    return _lost(original, rewrite, original.lexicon.color)
+
+
+def lost_nouns(original: Facts, rewrite: Facts) -> list[str]:
+    """Nouns of the lexicon that the original states and the rewrite does not (by any of their words)."""
+    return _lost(original, rewrite, original.lexicon.noun)
+
+
+def _lost(original: Facts, rewrite: Facts, meaning: Callable[[str], frozenset[str]]) -> list[str]:
+    said = {canonical for word in set(rewrite.words) for canonical in (meaning(word) or (word,))}
     lost: list[str] = []
     tokens, mask = original.tokens, original.negated.mask
     for i, token in enumerate(tokens):
-        colors = lexicon.color(token.word) if token.is_word and mask[i] == 0 else frozenset()
-        if not colors or colors & said or token.word in lost:
-            continue
-        if _is_choice(tokens, i, original, said):
-            continue
-        lost.append(token.word)
+        wanted = meaning(token.word) if token.is_word and mask[i] == 0 else frozenset()
+        if (
+            wanted
+            and not wanted & said
+            and token.word not in lost
+            and not _is_choice(tokens, i, meaning, said)
+        ):
+            lost.append(token.word)
     return lost
 
 
-def _is_choice(tokens: list[Token], i: int, original: Facts, said: set[str]) -> bool:
+def _is_choice(tokens: list[Token], i: int, meaning: Callable[[str], frozenset[str]], said: set[str]) -> bool:
     """ "red or blue": one of them is enough."""
     window = tokens[max(0, i - 4) : i + 5]
     if not any(t.word in ("or", "oder", "ou", "o", "either") for t in window):
         return False
-    return any(original.lexicon.color(t.word) & said for t in window if t.is_word)
+    return any(meaning(t.word) & said for t in window if t.is_word)
 
 
 @lru_cache(maxsize=1024)
@@ -69,11 +80,14 @@ def groups(facts: Facts) -> list[Group]:
         j, size, colors, count = i - 1, None, frozenset[str](), None
         if j >= 0 and tokens[j].is_word and lexicon.color(tokens[j].word) and not mask[j]:
             colors = lexicon.color(tokens[j].word)
-            j -= 1
+            j -= 3 if j > 1 and tokens[j - 1].word == "-" else 1  # "canary-yellow" is one word
             if j >= 0 and tokens[j].word in ("or", "and", "-", "/"):
                 continue  # "red and blue circles": how many of each is not said
         if j >= 0 and tokens[j].word in lexicon.sizes:
             size = lexicon.sizes[tokens[j].word]
+            j -= 1
+        definite = j >= 0 and tokens[j].word in _DEFINITE
+        if j > 0 and tokens[j].word == "of":  # a pair of
             j -= 1
         if j >= 0:
             number = counts.get(j)
@@ -81,7 +95,7 @@ def groups(facts: Facts) -> list[Group]:
                 count = number.value if number.exact else None
             elif tokens[j].word in _ONE:
                 count = _ONE[tokens[j].word]
-        found.append(Group(count, size, colors, noun))
+        found.append(Group(count, size, colors, noun, definite))
     return found
 
 
@@ -101,31 +115,25 @@ def changed_bindings(original: Facts, rewrite: Facts) -> Iterator[tuple[str, str
             and len(coloured) == len(same_noun)
         ):
             yield "binding", f"{_name(group)} became {', '.join(sorted({_name(g) for g in coloured}))}"
-    if not _OPEN.isdisjoint(original.words) or original.negated.phrases:
+    if not _OPEN.isdisjoint(original.words):
         return
     yield from _changed_counts(before, after)
 
 
-def _changed_counts(before: list[Group], after: list[Group]) -> Iterator[tuple[str, str]]:
+def _changed_counts(before: Sequence[Group], after: Sequence[Group]) -> Iterator[tuple[str, str]]:
     by_kind: dict[tuple[frozenset[str], str], list[Group]] = {}
     for group in before:
-        by_kind.setdefault((group.colors, group.noun), []).append(group)
+        if not group.definite:  # "the red circle" is one that was named before, or will be
+            by_kind.setdefault((group.colors, group.noun), []).append(group)
     for (colors, noun), same in by_kind.items():
-        counts = [g.count for g in same]
-        if not colors or None in counts or len({g.size for g in same}) > 1:
-            continue
-        # "the red circle" later in the text is the same circle again; an article alone is not a count then
-        wanted = {sum(c for c in counts if c), *(c for c in counts if c)}
-        said = {g.count for g in after if g.noun == noun and g.colors & colors and g.count is not None}
-        said |= (
-            {sum(g.count for g in after if g.noun == noun and g.colors & colors and g.count)}
-            if said
-            else set()
-        )
-        if said and not said & wanted:
+        counts = [g.count for g in same if g.count]
+        if len(counts) < len(same) or len({g.size for g in same}) > 1 or (not colors and len(same) > 1):
+            continue  # several phrases of one kind may mean the same things or others
+        said = [g.count for g in after if g.noun == noun and (g.colors & colors or not colors) and g.count]
+        if said and not {*said, sum(said)} & {*counts, sum(counts)}:
             yield (
                 "number",
-                f"{_name(same[0])}: {_number(max(wanted))} became {', '.join(map(_number, sorted(said)))}",
+                f"{_number(sum(counts))} {_name(same[0])} became {' and '.join(map(_number, said))}",
             )
 
 

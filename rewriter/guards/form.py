@@ -22,7 +22,6 @@ _TRIGGER = re.compile(  # every match of _JUDGE holds one of these; most prompts
     r"|dear|reviewer|answer|reply|respond|\ball\s|system|assistant|user|human|</?a",
     re.IGNORECASE,
 )
-_NOT_LETTERS = re.compile(r"[\W_]+")
 _PIECE = re.compile(r"[^\W\d_]+|\d|[^\w\s]")
 _ALLOWED_FORMAT = {"\u200d", "\ufe0f"}  # emoji are joined with them
 
@@ -82,9 +81,9 @@ def estimate_tokens(text: str, tokenizer: str) -> int:
 
 
 def same_text(a: str, b: str) -> bool:
-    """Whether two prompts differ in case, white space and marks only."""
-    return _letters(a) == _letters(b)
+    """Whether two prompts differ in case, white space and marks at their ends only."""
+    return _plain(a) == _plain(b)
 
 
-def _letters(text: str) -> str:
-    return _NOT_LETTERS.sub("", (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower())
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split()).strip(" .,;:!?")

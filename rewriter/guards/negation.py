@@ -34,6 +34,19 @@ _SOFT_CUES = [
     "excepto",
     "salvo",
 ]
+# What was said before one of these is taken back; what of it still holds is unclear.
+_TAKEN_BACK = [
+    "no wait",
+    "wait no",
+    "wait , no",
+    "no , wait",
+    "scratch that",
+    "i mean",
+    "no sorry",
+    "no , sorry",
+    "sorry , no",
+    "correction :",
+]
 _STOP = wordset(
     "but with on in at by for from under over left right above below near beside besides next to inside "
     "outside behind before after between around across along into onto upon beneath underneath atop "
@@ -78,6 +91,9 @@ def find_negation(tokens: list[Token], lexicon: Lexicon) -> Negated:
         if kind == "none":
             i += 1
             continue
+        if kind == "taken back":
+            mask[: i + length] = [2] * (i + length)
+            phrases.clear()
         mask[i : i + length] = [2] * length
         i += length
         if kind == "hard":
@@ -159,13 +175,18 @@ def _table(entries: list[str], kind: str) -> dict[str, list[tuple[tuple[str, ...
 
 
 _SEQUENCES: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-for _entries, _kind in ((_NOT_CUES, "skip"), (_LONG_CUES, "hard"), (_SOFT_CUES, "soft")):
+for _entries, _kind in (
+    (_NOT_CUES, "skip"),
+    (_LONG_CUES, "hard"),
+    (_SOFT_CUES, "soft"),
+    (_TAKEN_BACK, "taken back"),
+):
     for _first, _rows in _table(_entries, _kind).items():
         _SEQUENCES[_first] = sorted(_SEQUENCES.get(_first, []) + _rows, key=lambda row: -len(row[0]))
 
 
 def _cue(tokens: list[Token], i: int) -> tuple[int, str]:
-    """(length, kind) of the cue that starts at token i; kind is hard, soft, skip (negates nothing) or none."""
+    """(length, kind) of the cue that starts at token i; kind is hard, soft, skip (negates nothing), taken back or none."""
     word = tokens[i].word
     for words, kind in _SEQUENCES.get(word, ()):
         if len(words) == 1 or tuple(t.word for t in tokens[i : i + len(words)]) == words:

@@ -23,6 +23,9 @@ _ONE = wordset("a an one single lone solitary sole just only the ein eine einen 
 _ONE_IDIOM = wordset(
     "of fewer more less another is are that which and not should must"
 )  # "one of", "one fewer", "one is"
+_ADJECTIVE = wordset(
+    "pointed sided cornered armed legged eyed headed handed storey story tailed winged petaled petalled quarter quarters"
+)
 _BEFORE_ONE = wordset("the that this other another each every no any which")
 
 
@@ -44,6 +47,8 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
     for i, token in enumerate(tokens):
         value = _value(token.word, table)
         if value is None:
+            continue
+        if _is_part_of_adjective(tokens, i, table):
             continue
         after = tokens[i + 1].word if i + 1 < len(tokens) else ""
         before = tokens[i - 1].word if i else ""
@@ -109,6 +114,14 @@ def _value(word: str, table: dict[str, int]) -> float | None:
     if value is None and word.endswith("s") and word in ("pairs", "dozens", "hundreds", "thousands"):
         return float(table[word[:-1]]) if word == "pairs" else None  # "dozens of" is vague
     return None if value is None else float(value)
+
+
+def _is_part_of_adjective(tokens: list[Token], i: int, table: dict[str, int]) -> bool:
+    """ "five-pointed star", "two-storey house": part of what a thing is, not how many there are."""
+    hyphen = i + 2 < len(tokens) and tokens[i + 1].word == "-" and tokens[i + 2].is_word
+    if hyphen and _value(tokens[i + 2].word, table) is None:
+        return True
+    return i + 1 < len(tokens) and tokens[i + 1].word in _ADJECTIVE
 
 
 def _before(tokens: list[Token], i: int, words: set[str]) -> bool:

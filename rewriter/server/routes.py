@@ -37,7 +37,8 @@ class Service:
 
     async def rewrite(self, request: RewriteRequest) -> tuple[list[Answer], bool]:
         """(an answer for each prompt, whether all came from the cache)."""
-        assert self.rewriter is not None and self.batcher is not None
+        assert self.rewriter is not None
+        assert self.batcher is not None
         dialect = self._dialect(request)
         if request.mode == "off":
             return [_original(p, "off", request.n) for p in request.prompts], False
@@ -50,7 +51,8 @@ class Service:
     async def _one(
         self, prompt: str, request: RewriteRequest, params: SamplingParams, dialect: Dialect
     ) -> tuple[Answer, bool]:
-        assert self.rewriter is not None and self.batcher is not None
+        assert self.rewriter is not None
+        assert self.batcher is not None
         batcher = self.batcher
 
         async def compute() -> Answer:
