@@ -1,0 +1,80 @@
+"""`rewright bench`: how fast the parts are, beside what they are held to.
+
+Each module here offers `run() -> dict[str, float]`; names say the unit. A share such as `..._share` is of 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import operator
+import os
+from importlib import import_module
+from pathlib import Path
+
+from recipes.terminal import remark, say, table
+
+BENCHES = {
+    "bridge": "what the reward bridge costs beside generator and scorer, and its cache's look-ups",
+    "detector": "images judged per second",
+    "generator": "images drawn per second by the embedded generator",
+    "shapes": "how exact the judge is on clean, noisy, blurred and JPEG images, by canvas",
+    "grpo": "seconds per GRPO step, split, against TRL's defaults (several minutes)",
+}
+AT_MOST, AT_LEAST = operator.le, operator.ge
+TARGETS = {
+    "overhead_ms_per_sample_m1": (AT_MOST, 0.2),
+    "warm_lookups_per_s": (AT_LEAST, 20_000),
+    "detect_32px_images_per_s": (AT_LEAST, 1_000),
+    "clean_48px_exact_share": (AT_LEAST, 1.0),
+    "speedup_rollout_generation_scoring": (AT_LEAST, 1.8),
+}
+
+_DESCRIPTION = "Measure the parts. Run it on a quiet machine: beside another busy process CPU figures fall several-fold."
+_EPILOG = "benches:\n" + "\n".join(f"  {name:<10} {about}" for name, about in BENCHES.items()) + """
+
+examples:
+  rewright bench                     all of them
+  rewright bench detector generator
+  rewright bench grpo --output bench.json
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure the speed of the parts",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("which", nargs="*", default=[], metavar="BENCH", help=f"{', '.join(BENCHES)} or all (default all)")
+    parser.add_argument("--output", type=Path, help="also write the figures to this JSON file")
+
+
+def run(args: argparse.Namespace) -> int:
+    asked = args.which or ["all"]
+    for name in asked:
+        if name not in (*BENCHES, "all"):
+            raise ValueError(f"unknown bench {name!r}; known: {', '.join(BENCHES)}, all")
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        remark(f"the machine is busy (load {load:.1f}): take ratios, not absolutes")
+    found: dict[str, dict[str, float]] = {}
+    for name in BENCHES if "all" in asked else dict.fromkeys(asked):
+        remark(f"{name}: {BENCHES[name]}")
+        found[name] = import_module(f"recipes.bench.{name}").run()
+        say(table([name, "measured", "target", ""], [_line(metric, value) for metric, value in found[name].items()]) + "\n")
+        if args.output is not None:
+            args.output.parent.mkdir(parents=True, exist_ok=True)
+            args.output.write_text(json.dumps({"load": load, **found}, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _line(metric: str, value: float) -> list[str]:
+    written = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if metric not in TARGETS:
+        return [metric, written, "", ""]
+    compare, target = TARGETS[metric]
+    sign = "≤" if compare is AT_MOST else "≥"
+    return [metric, written, f"{sign} {target:,}", "met" if compare(value, target) else "missed"]
