@@ -133,10 +133,10 @@ def load_pipeline(name: str, device: torch.device, dtype: torch.dtype) -> Genera
         )
     read, steps, guidance = PIPELINES[class_name]
     cls = getattr(diffusers, class_name)
-    # what a pipeline was saved without must be named as None; the safety checker and its features are not run here
-    without: dict[str, Any] = {
-        part: None for part in cls._optional_components if not (index.get(part) or [None])[0]
-    }
+    # parts that a pipeline was saved without must be named as None; diffusers knows all optional ones but SD3's T5
+    optional = [*cls._optional_components, *(["text_encoder_3", "tokenizer_3"] if "3" in class_name else [])]
+    without: dict[str, Any] = {part: None for part in optional if not (index.get(part) or [None])[0]}
+    # the safety checker and its features are not run here
     if class_name == "StableDiffusionPipeline":
         without |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     pipe = cls.from_pretrained(name, torch_dtype=dtype, **without).to(device)
