@@ -1,4 +1,5 @@
-"""A frozen text-to-image generator: Conditioner + Denoiser + Process + Kernel + Decoder behind `generate(requests)`."""
+"""A frozen text-to-image generator: Conditioner + Denoiser + Process + Kernel + Decoder behind
+`generate(requests)`."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ DEFAULT_BATCH = 64
 
 
 class Conditioner(Protocol):
-    """Prompts to conditioning, one row per prompt. `negative` marks prompts to move away from; an empty one is the null prompt."""
+    """Prompts to conditioning, one row per prompt. `negative` marks prompts to move away from; an empty one
+    is the null prompt."""
 
     def __call__(self, prompts: Sequence[str], *, negative: bool = False) -> Cond: ...
 
@@ -45,7 +47,8 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Generator:
-    """Everything between a prompt and a picture; immutable, and safe to share between threads that only generate.
+    """Everything between a prompt and a picture; immutable, and safe to share between threads that only
+    generate.
 
     `shape` is one sample's (C, H, W) in the denoiser's space. `licence` is an SPDX identifier, or "unknown".
     """
@@ -68,9 +71,11 @@ class Generator:
     def from_pretrained(
         cls, name: str | Path | None = None, *, device: str | None = None, dtype: torch.dtype | None = None
     ) -> Generator:
-        """Load the embedded generator ("shapes" or None), a zoo folder, or a diffusers pipeline (a folder or a hub id).
+        """Load the embedded generator ("shapes" or None), a zoo folder, or a diffusers pipeline (a folder or
+        a hub id).
 
-        `device` defaults to the accelerator if there is one; `dtype` to float32 on a CPU and for zoo folders, else to bfloat16.
+        `device` defaults to the accelerator if there is one; `dtype` to float32 on a CPU and for zoo
+        folders, else to bfloat16.
 
         Raises:
             FileNotFoundError: if the folder or its weights are missing.
@@ -111,7 +116,8 @@ class Generator:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over the weights and everything else that decides a picture, defaults included; taken once, at first use."""
+        """sha256 over the weights and everything else that decides a picture, defaults included; taken once,
+        at first use."""
         digest = hashlib.sha256(repr((self.process, self.kernel, self.denoiser.kind, self.hooks)).encode())
         digest.update(repr((self.shape, self.steps, self.guidance)).encode())
         for module_name, module in sorted(self.modules().items()):
@@ -129,8 +135,9 @@ class Generator:
     ) -> list[Sample]:
         """One picture per request, in order; `on_progress(done, total)` after each batch.
 
-        A picture depends on its own request, up to float rounding, and not on the rest of the batch: its noise comes from a CPU
-        generator seeded by the request. Requests are batched by (steps, guidance), equal prompts beside each other.
+        A picture depends on its own request, up to float rounding, and not on the rest of the batch: its
+        noise comes from a CPU generator seeded by the request. Requests are batched by (steps, guidance),
+        equal prompts beside each other.
         """
         wanted = [request.resolved(steps=self.steps, guidance=self.guidance) for request in requests]
         samples: list[Sample | None] = [None] * len(wanted)

@@ -24,11 +24,13 @@ class GuidedCond:
 
 
 class ClassifierFree(Denoiser):
-    """raw = negative + scale (positive - negative), both from one forward of 2B rows, the negative ones first.
+    """raw = negative + scale (positive - negative), both from one forward of 2B rows, the negative ones
+    first.
 
-    Guidance commutes with `Process.convert`, which is affine with the same slope for both rows, so it is done on the raw output.
-    A scale of 1 is the conditional model and costs one forward of B rows. `detach_uncond` cuts the gradient of the negative branch
-    (Flow-GRPO trains so; DDPO keeps it).
+    Guidance commutes with `Process.convert`, which is affine with the same slope for both rows, so it is
+    done on the raw output.
+    A scale of 1 is the conditional model and costs one forward of B rows. `detach_uncond` cuts the gradient
+    of the negative branch (Flow-GRPO trains so; DDPO keeps it).
     """
 
     def __init__(self, inner: Denoiser, scale: float, *, detach_uncond: bool = False) -> None:

@@ -1,7 +1,9 @@
 """Reverse steps as distributions: `kernel(pred, x, t, t_next) -> Gauss`.
 
-A step that says how likely its outcome was is what policy gradients, resampling and guidance need; schedulers give only the outcome.
-`t` is a number for the batch or a tensor (B,); `x` is (B, ...). Kernels are pure and hold no state between steps.
+A step that says how likely its outcome was is what policy gradients, resampling and guidance need;
+schedulers give only the outcome.
+`t` is a number for the batch or a tensor (B,); `x` is (B, ...). Kernels are pure and hold no state between
+steps.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class Kernel(Protocol):
 
 @dataclass(frozen=True)
 class DDIM:
-    """DDIM, Eq. 12 and 16 of Song et al. 2021 (arXiv:2010.02502), for any process: eta 0 is the ODE, eta 1 the ancestral posterior."""
+    """DDIM, Eq. 12 and 16 of Song et al. 2021 (arXiv:2010.02502), for any process: eta 0 is the ODE, eta 1
+    the ancestral posterior."""
 
     process: Process
     eta: float = 0.0
@@ -40,7 +43,8 @@ class DDIM:
 
 @dataclass(frozen=True)
 class Ancestral:
-    """DDPM's reverse step (Ho et al. 2020, §3.2): mean of q(x_next | x_t, x0_hat); variance of that posterior, or of the forward step."""
+    """DDPM's reverse step (Ho et al. 2020, §3.2): mean of q(x_next | x_t, x0_hat); variance of that
+    posterior, or of the forward step."""
 
     process: Process
     variance: Literal["posterior", "forward"] = "posterior"
@@ -59,7 +63,8 @@ class Ancestral:
 
 @dataclass(frozen=True)
 class FlowEuler:
-    """Euler's method for dx/dt = eps - x0; deterministic. On `Flow` it is DDIM with eta 0, without its divisions."""
+    """Euler's method for dx/dt = eps - x0; deterministic. On `Flow` it is DDIM with eta 0, without its
+    divisions."""
 
     process: Flow
 
@@ -70,9 +75,11 @@ class FlowEuler:
 
 @dataclass(frozen=True)
 class FlowSDE:
-    """The flow ODE as an SDE with the same marginals as the steps shrink (Flow-GRPO, Liu et al. 2025, arXiv:2505.05470).
+    """The flow ODE as an SDE with the same marginals as the steps shrink (Flow-GRPO, Liu et al. 2025,
+    arXiv:2505.05470).
 
-    sigma_t = a sqrt(t / (1 - t)); at t = 1 the 1 - t inside the root is taken at the next time, as in the released code.
+    sigma_t = a sqrt(t / (1 - t)); at t = 1 the 1 - t inside the root is taken at the next time, as in the
+    released code.
     """
 
     process: Flow

@@ -1,4 +1,5 @@
-"""The only sampler. Everything that changes a sample on its way is a `Hook`; nothing else in this package walks down a time grid."""
+"""The only sampler. Everything that changes a sample on its way is a `Hook`; nothing else in this package
+walks down a time grid."""
 
 from __future__ import annotations
 
@@ -21,14 +22,16 @@ class Bag(dict[str, Tensor]):
     """What hooks remember between steps, by name, one row per sample (B, ...)."""
 
     def permute(self, index: Tensor) -> None:
-        """Reorder (or repeat) the rows of everything, so that a resampling hook cannot forget another hook's state."""
+        """Reorder (or repeat) the rows of everything, so that a resampling hook cannot forget another hook's
+        state."""
         for name, value in self.items():
             self[name] = value[index]
 
 
 @dataclass
 class State:
-    """Where the sampler is: `x` (B, ...) at time `t`, about to go to `t_next`; `index` counts steps from 0."""
+    """Where the sampler is: `x` (B, ...) at time `t`, about to go to `t_next`; `index` counts steps from
+    0."""
 
     x: Tensor
     t: float
@@ -39,7 +42,8 @@ class State:
     bag: Bag = field(default_factory=Bag)
 
     def permute(self, index: Tensor) -> None:
-        """Reorder `x`, the conditioning and the bag. Generators stay with their slots: copies of a row must part ways."""
+        """Reorder `x`, the conditioning and the bag. Generators stay with their slots: copies of a row must
+        part ways."""
         self.x = self.x[index]
         if self.cond is not None:
             self.cond = self.cond.map(lambda value: value[index])
@@ -89,15 +93,16 @@ class Transition:
         """
         if self.edited:
             raise ValueError(
-                f"the step from t={self.t} to {self.t_next} was overwritten by an `after` hook, so its log-probability "
-                "does not describe the sample; record without that hook"
+                f"the step from t={self.t} to {self.t_next} was overwritten by an `after` hook, so its "
+                "log-probability does not describe the sample; record without that hook"
             )
         return self.dist.log_prob(self.x_next, reduce=reduce)
 
 
 @dataclass(frozen=True)
 class ClipX0(Hook):
-    """Hold x0 within [low, high], the range of pixels, and let the noise follow (static thresholding, Saharia et al. 2022)."""
+    """Hold x0 within [low, high], the range of pixels, and let the noise follow (static thresholding,
+    Saharia et al. 2022)."""
 
     process: Process
     low: float = -1.0
@@ -120,7 +125,8 @@ def sample(
 ) -> Tensor:
     """Walk `x` (B, ...) down the descending `grid`; gradients flow unless the caller forbids them.
 
-    With a generator per row a sample does not depend on the others in its batch. `record` receives one `Transition` per step.
+    With a generator per row a sample does not depend on the others in its batch. `record` receives one
+    `Transition` per step.
     """
     if len(grid) < 2:
         raise ValueError(f"a grid needs at least two times, got {list(grid)}; take `process.grid(steps)`")

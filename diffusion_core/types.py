@@ -1,6 +1,7 @@
 """The values that every process, kernel, sampler, loss and generator exchange.
 
-Axes: B samples, C channels, H height, W width, L text tokens, D features. All of these are values: nothing here is changed in place.
+Axes: B samples, C channels, H height, W width, L text tokens, D features. All of these are values: nothing
+here is changed in place.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ Time = float | Tensor  # a number shared by the batch, or (B,)
 def randn_rows(like: Tensor, generator: Randomness = None) -> Tensor:
     """Standard normal of `like`'s shape, dtype and device.
 
-    With one generator per row, row i depends on generator i alone: neither on the other rows nor on their number.
-    Noise is drawn on the generator's own device and then moved, so a CPU generator gives the same picture on every device.
+    With one generator per row, row i depends on generator i alone: neither on the other rows nor on their
+    number.
+    Noise is drawn on the generator's own device and then moved, so a CPU generator gives the same picture on
+    every device.
     """
     if generator is None:
         return torch.randn_like(like)
@@ -41,7 +44,8 @@ def randn_rows(like: Tensor, generator: Randomness = None) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Pred:
-    """What a denoiser says about x_t = a x0 + s eps, always both: the clean sample and the noise, each shaped like x_t."""
+    """What a denoiser says about x_t = a x0 + s eps, always both: the clean sample and the noise, each
+    shaped like x_t."""
 
     x0: Tensor
     eps: Tensor
@@ -54,7 +58,8 @@ class Pred:
 
 @dataclass(frozen=True, eq=False)
 class Gauss:
-    """An isotropic normal distribution per sample: `mean` (B, ...), `std` broadcastable to it. `std` 0 is a deterministic step."""
+    """An isotropic normal distribution per sample: `mean` (B, ...), `std` broadcastable to it. `std` 0 is a
+    deterministic step."""
 
     mean: Tensor
     std: Tensor
@@ -75,8 +80,8 @@ class Gauss:
         """
         if bool((self.std == 0).any()):
             raise ValueError(
-                "log_prob needs a stochastic kernel, and this step has std 0; use DDIM(eta > 0), Ancestral or FlowSDE(a > 0), "
-                "and leave out a last step that lands on the clean level"
+                "log_prob needs a stochastic kernel, and this step has std 0; use DDIM(eta > 0), Ancestral "
+                "or FlowSDE(a > 0), and leave out a last step that lands on the clean level"
             )
         if reduce not in ("sum", "mean"):
             raise ValueError(f"unknown reduction {reduce!r}; known: sum, mean")
@@ -89,7 +94,8 @@ class Gauss:
 
 @dataclass(frozen=True, eq=False)
 class Cond:
-    """What the conditioner hands to the denoiser: named tensors (B, ...), and a mask (B, L) that is 1 where a token is real.
+    """What the conditioner hands to the denoiser: named tensors (B, ...), and a mask (B, L) that is 1 where
+    a token is real.
 
     A tensor (B, L, D) belongs to the mask if its L is the mask's; only such a tensor is padded and trimmed.
     """
@@ -117,7 +123,8 @@ class Cond:
         return self.mask is not None and value.ndim == 3 and value.shape[1] == self.mask.shape[1]
 
     def with_length(self, length: int) -> Cond:
-        """Cut, or pad with zeros, the token axis to `length`; padding is masked out. Without a mask nothing changes."""
+        """Cut, or pad with zeros, the token axis to `length`; padding is masked out. Without a mask nothing
+        changes."""
         if self.mask is None or self.mask.shape[1] == length:
             return self
         extra = length - self.mask.shape[1]
@@ -173,14 +180,16 @@ class Sample:
 
 
 class RewardFn(Protocol):
-    """What roll-outs and early stopping need of a reward: pixels (B, C, H, W) in [0, 1] and B prompts to (B,); NaN is unknown."""
+    """What roll-outs and early stopping need of a reward: pixels (B, C, H, W) in [0, 1] and B prompts to
+    (B,); NaN is unknown."""
 
     def __call__(self, pixels_BCHW: Tensor, prompts: Sequence[str]) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
 class PairErrors:
-    """Squared errors of a winner/loser pair: (B,) float32, each the mean over its sample. The reduction is fixed here."""
+    """Squared errors of a winner/loser pair: (B,) float32, each the mean over its sample. The reduction is
+    fixed here."""
 
     policy_w: Tensor
     policy_l: Tensor
@@ -190,7 +199,8 @@ class PairErrors:
 
 @dataclass(frozen=True, eq=False)
 class StepLogProbs:
-    """Mean Gaussian log-probabilities of one step, (B,): `Gauss.log_prob(x, reduce="mean")`, since the clips assume means."""
+    """Mean Gaussian log-probabilities of one step, (B,): `Gauss.log_prob(x, reduce="mean")`, since the clips
+    assume means."""
 
     policy_w: Tensor
     policy_l: Tensor

@@ -1,6 +1,8 @@
-"""Tiny random pipelines and zoo folders of the real classes, built in process: what tests and dry runs load by path.
+"""Tiny random pipelines and zoo folders of the real classes, built in process: what tests and dry runs load
+by path.
 
-Weights come from torch's global generator, so `torch.manual_seed` makes them repeatable. Pictures are noise; code paths are real.
+Weights come from torch's global generator, so `torch.manual_seed` makes them repeatable. Pictures are noise;
+code paths are real.
 """
 
 from __future__ import annotations

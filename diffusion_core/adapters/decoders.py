@@ -24,7 +24,8 @@ class PixelDecoder:
 class VaeDecoder:
     """An `AutoencoderKL`: latents = (mean of the posterior - shift) * scale.
 
-    A VAE whose configuration says `force_upcast` (SDXL's) overflows in half precision, so it is kept in float32.
+    A VAE whose configuration says `force_upcast` (SDXL's) overflows in half precision, so it is kept in
+    float32.
     """
 
     def __init__(self, vae: Any) -> None:

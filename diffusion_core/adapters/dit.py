@@ -14,7 +14,8 @@ from diffusion_core.types import Cond, Time
 
 
 class TransformerDenoiser(Denoiser):
-    """A transformer that is told t * `time_scale`. Runs in its own dtype; input and output keep the caller's."""
+    """A transformer that is told t * `time_scale`. Runs in its own dtype; input and output keep the
+    caller's."""
 
     def __init__(
         self, process: Process, kind: str, module: torch.nn.Module, *, time_scale: float = 1000.0
@@ -44,7 +45,8 @@ class SD3Denoiser(TransformerDenoiser):
 
 
 class PixArtDenoiser(TransformerDenoiser):
-    """`PixArtTransformer2DModel`: cross-attention to "text" (B, L, D) where the mask is 1. Learned-variance channels are dropped."""
+    """`PixArtTransformer2DModel`: cross-attention to "text" (B, L, D) where the mask is 1. Learned-variance
+    channels are dropped."""
 
     def raw(self, x_t: Tensor, t: Time, cond: Cond) -> Tensor:
         x, time = self.inputs(x_t, t)
@@ -65,8 +67,9 @@ DENOISERS = {"PixArtTransformer2DModel": PixArtDenoiser, "SD3Transformer2DModel"
 class BertConditioner:
     """Last hidden states of a `BertModel` over at most `max_tokens` tokens; what is longer is cut.
 
-    `joint` is for SD3-class networks, which cannot mask: every prompt is padded to `max_tokens` with zero vectors, so that a picture
-    does not depend on the longest prompt in its batch, and "pooled" is the mean over real tokens.
+    `joint` is for SD3-class networks, which cannot mask: every prompt is padded to `max_tokens` with zero
+    vectors, so that a picture does not depend on the longest prompt in its batch, and "pooled" is the mean
+    over real tokens.
     """
 
     def __init__(

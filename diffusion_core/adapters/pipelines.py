@@ -21,7 +21,8 @@ KINDS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v"}
 
 
 class PipelineConditioner:
-    """A pipeline's own `encode_prompt`, so that text is read as its authors read it. Rows: "text", and "pooled", "time_ids" if used."""
+    """A pipeline's own `encode_prompt`, so that text is read as its authors read it. Rows: "text", and
+    "pooled", "time_ids" if used."""
 
     def __init__(self, pipe: Any, *, canvas: int) -> None:
         self.pipe, self.canvas = pipe, canvas
@@ -70,7 +71,8 @@ def ddpm_from_scheduler(config: Mapping[str, Any]) -> DDPM:
 
 
 def stable_diffusion(pipe: Any) -> dict[str, Any]:
-    """SD 1, 2 and XL. The sampler is DDIM with eta 0 on the pipeline's own times, whatever scheduler it was saved with."""
+    """SD 1, 2 and XL. The sampler is DDIM with eta 0 on the pipeline's own times, whatever scheduler it was
+    saved with."""
     process = ddpm_from_scheduler(pipe.scheduler.config)
     prediction = pipe.scheduler.config.get("prediction_type", "epsilon")
     if prediction not in KINDS:
@@ -102,7 +104,8 @@ def stable_diffusion_3(pipe: Any) -> dict[str, Any]:
     }
 
 
-# class name -> (reader, default steps, default guidance); the defaults are those of the pipeline's own `__call__`
+# class name -> (reader, default steps, default guidance); the defaults are those of the pipeline's own
+# `__call__`
 PIPELINES = {
     "StableDiffusionPipeline": (stable_diffusion, 50, 7.5),
     "StableDiffusionXLPipeline": (stable_diffusion, 50, 5.0),
@@ -133,7 +136,8 @@ def load_pipeline(name: str, device: torch.device, dtype: torch.dtype) -> Genera
         )
     read, steps, guidance = PIPELINES[class_name]
     cls = getattr(diffusers, class_name)
-    # parts that a pipeline was saved without must be named as None; diffusers knows all optional ones but SD3's T5
+    # parts that a pipeline was saved without must be named as None; diffusers knows all optional ones but
+    # SD3's T5
     optional = [*cls._optional_components, *(["text_encoder_3", "tokenizer_3"] if "3" in class_name else [])]
     without: dict[str, Any] = {part: None for part in optional if not (index.get(part) or [None])[0]}
     # the safety checker and its features are not run here

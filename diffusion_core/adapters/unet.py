@@ -11,7 +11,8 @@ from diffusion_core.types import Cond, Time
 
 
 class UNetDenoiser(Denoiser):
-    """Cross-attention to "text" (B, L, D). SDXL's micro-conditioning comes as "pooled" (B, P) and "time_ids" (B, 6)."""
+    """Cross-attention to "text" (B, L, D). SDXL's micro-conditioning comes as "pooled" (B, P) and "time_ids"
+    (B, 6)."""
 
     def __init__(self, process: Process, kind: str, module: torch.nn.Module) -> None:
         super().__init__(process, kind)

@@ -21,7 +21,8 @@ WEIGHTS = ("transformer/diffusion_pytorch_model.safetensors", "text_encoder/mode
 
 
 class GeneratorManifest(BaseModel):
-    """`generator.json`: how the networks beside it are to be used. Keys not listed here describe their training and are ignored."""
+    """`generator.json`: how the networks beside it are to be used. Keys not listed here describe their
+    training and are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -48,8 +49,8 @@ def load_zoo(folder: Path, device: torch.device) -> Generator:
     missing = [name for name in ("generator.json", *WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
-            f"the generator in {folder} lacks {', '.join(missing)}; make it with `rewright train generator/shapes_dit_cpu` "
-            "and copy the run's `generator` folder there"
+            f"the generator in {folder} lacks {', '.join(missing)}; make it with "
+            "`rewright train generator/shapes_dit_cpu` and copy the run's `generator` folder there"
         )
     try:
         manifest = GeneratorManifest.model_validate_json((folder / "generator.json").read_text())

@@ -1,4 +1,5 @@
-"""What all Gaussian forward processes share: noising, regression targets, conversions, and the posterior of a step."""
+"""What all Gaussian forward processes share: noising, regression targets, conversions, and the posterior of
+a step."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def as_time(t: Time) -> Tensor:
 class Process(ABC):
     """A forward process with independent Gaussian noise, x_t = a(t) x0 + s(t) eps.
 
-    A time is a number for the whole batch or a tensor (B,). Its unit is the process's own; `clean` is the time of x0 itself.
+    A time is a number for the whole batch or a tensor (B,). Its unit is the process's own; `clean` is the
+    time of x0 itself.
     """
 
     kinds: tuple[str, ...]  # the parameterisations a network may use, out of eps, x0, v, flow
@@ -38,7 +40,8 @@ class Process(ABC):
 
     @abstractmethod
     def time_at(self, log_snr: Time) -> Tensor:
-        """The time whose log-SNR is nearest to `log_snr`: the inverse of `log_snr`, up to the resolution of the process."""
+        """The time whose log-SNR is nearest to `log_snr`: the inverse of `log_snr`, up to the resolution of
+        the process."""
 
     def log_snr(self, t: Time) -> Tensor:
         """log(a² / s²) at `t`; infinite on the clean level."""
@@ -77,7 +80,8 @@ class Process(ABC):
                 return eps - x0
 
     def convert(self, output: Tensor, kind: str, x_t: Tensor, t: Time) -> Pred:
-        """A network's output, in its own parameterisation, as `Pred`: solves x_t = a x0 + s eps with the output's equation."""
+        """A network's output, in its own parameterisation, as `Pred`: solves x_t = a x0 + s eps with the
+        output's equation."""
         a, s = self.levels(t, x_t)
         match self.check_kind(kind):
             case "eps":
@@ -91,14 +95,16 @@ class Process(ABC):
                 return Pred((x_t - s * output) / (a + s), (x_t + a * output) / (a + s))
 
     def posterior(self, x_t: Tensor, x0: Tensor, t: Time, t_next: Time) -> Gauss:
-        """q(x_next | x_t, x0) for a less noisy `t_next` (Eq. 7 of Ho et al. 2020, for any a and s; Eq. 30 of Kingma et al. 2021)."""
+        """q(x_next | x_t, x0) for a less noisy `t_next` (Eq. 7 of Ho et al. 2020, for any a and s; Eq. 30 of
+        Kingma et al. 2021)."""
         a_step, var_step, var_t, a_next, var_next = self.step_levels(t, t_next)
         from_x = self.fit(a_step * var_next / var_t, x_t)
         from_x0 = self.fit(a_next * var_step / var_t, x_t)
         return Gauss(from_x * x_t + from_x0 * x0, self.fit(self.posterior_std(t, t_next), x_t))
 
     def step_levels(self, t: Time, t_next: Time) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """(a_step, var_step, var_t, a_next, var_next) float64, where x_t given x_next is N(a_step x_next, var_step)."""
+        """(a_step, var_step, var_t, a_next, var_next) float64, where x_t given x_next is N(a_step x_next,
+        var_step)."""
         a_next, var_t, var_next = self.a(t_next), self.s(t).square(), self.s(t_next).square()
         a_step = self.a(t) / a_next
         return a_step, (var_t - a_step.square() * var_next).clamp_min(0), var_t, a_next, var_next

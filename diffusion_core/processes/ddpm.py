@@ -1,4 +1,5 @@
-"""The variance-preserving process with a table of levels (Ho et al. 2020, arXiv:2006.11239), as used by Stable Diffusion 1, 2 and XL."""
+"""The variance-preserving process with a table of levels (Ho et al. 2020, arXiv:2006.11239), as used by
+Stable Diffusion 1, 2 and XL."""
 
 from __future__ import annotations
 
@@ -17,10 +18,11 @@ from diffusion_core.types import Time
 
 @dataclass(frozen=True)
 class DDPM(Process):
-    """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, t = 0 … `train_steps` - 1; any t < 0 is the clean level.
+    """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, t = 0 … `train_steps` - 1; any t < 0 is the clean
+    level.
 
-    The defaults are those of Stable Diffusion. `final_alpha_one=False` puts the clean level at alpha_bar_0, as its released
-    configurations do, instead of at 1.
+    The defaults are those of Stable Diffusion. `final_alpha_one=False` puts the clean level at alpha_bar_0,
+    as its released configurations do, instead of at 1.
     """
 
     train_steps: int = 1000
@@ -78,13 +80,15 @@ class DDPM(Process):
         return (1 - self._alpha_bar_at(t)).sqrt()
 
     def time_at(self, log_snr: Time) -> Tensor:
-        """The index whose log-SNR is nearest, float64. Network times are integers here, so this is a snap, not an interpolation."""
+        """The index whose log-SNR is nearest, float64. Network times are integers here, so this is a snap,
+        not an interpolation."""
         wanted = as_time(log_snr)
         known = self.log_snr(torch.arange(self.train_steps, device=wanted.device))
         return (wanted.unsqueeze(-1) - known).abs().argmin(-1).double()
 
     def grid(self, steps: int) -> list[float]:
-        """Times with the spacing of diffusers' DDIMScheduler, so that a pipeline sees the times it was released with."""
+        """Times with the spacing of diffusers' DDIMScheduler, so that a pipeline sees the times it was
+        released with."""
         n = self.train_steps
         if not 1 <= steps <= n - self.steps_offset:
             raise ValueError(

@@ -1,4 +1,5 @@
-"""The straight path between data and noise (rectified flow, Liu et al. 2022; flow matching, Lipman et al. 2022), as used by SD3 and FLUX."""
+"""The straight path between data and noise (rectified flow, Liu et al. 2022; flow matching, Lipman et al.
+2022), as used by SD3 and FLUX."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from diffusion_core.types import Time
 
 @dataclass(frozen=True)
 class Flow(Process):
-    """x_t = (1 - t) x0 + t eps with t in [0, 1], t = 1 noise. `shift` > 1 spends more of a grid's steps near noise (SD3 uses 3)."""
+    """x_t = (1 - t) x0 + t eps with t in [0, 1], t = 1 noise. `shift` > 1 spends more of a grid's steps near
+    noise (SD3 uses 3)."""
 
     shift: float = 1.0
 
@@ -31,10 +33,11 @@ class Flow(Process):
         return torch.sigmoid(-as_time(log_snr) / 2)
 
     def grid(self, steps: int) -> list[float]:
-        """Evenly spaced, then shifted: t' = shift t / (1 + (shift - 1) t), §5.3.2 of Esser et al. 2024 (arXiv:2403.03206).
+        """Evenly spaced, then shifted: t' = shift t / (1 + (shift - 1) t), §5.3.2 of Esser et al. 2024
+        (arXiv:2403.03206).
 
-        diffusers' FlowMatchEulerDiscreteScheduler, left to itself, shifts its lower end twice; given these times unshifted as
-        `sigmas` it agrees.
+        diffusers' FlowMatchEulerDiscreteScheduler, left to itself, shifts its lower end twice; given these
+        times unshifted as `sigmas` it agrees.
         """
         if steps < 1:
             raise ValueError(f"{steps} steps asked; take at least 1")

@@ -18,7 +18,8 @@ from diffusion_core.types import Pred, Time
 
 
 class GaussianDenoiser(Denoiser):
-    """The exact posterior mean for data N(mean, std²), independently per element; `shift` biases x0 and can carry a gradient."""
+    """The exact posterior mean for data N(mean, std²), independently per element; `shift` biases x0 and can
+    carry a gradient."""
 
     def __init__(
         self, process: Process, kind: str, mean: float, std: float, shift: Tensor | float = 0.0
@@ -40,9 +41,11 @@ def gaussian() -> type[GaussianDenoiser]:
 
 @pytest.fixture
 def moments() -> Callable[..., tuple[float, float]]:
-    """(mean, variance) of the samples of a kernel driven by the exact denoiser for N(mean, std²), without sampling.
+    """(mean, variance) of the samples of a kernel driven by the exact denoiser for N(mean, std²), without
+    sampling.
 
-    Every step is affine in x, so two evaluations of the kernel give its slope and offset, and the moments follow by recursion.
+    Every step is affine in x, so two evaluations of the kernel give its slope and offset, and the moments
+    follow by recursion.
     """
 
     def propagate(
@@ -70,7 +73,8 @@ def exact_pred() -> Callable[[Process, Tensor, Tensor, Time], tuple[Tensor, Pred
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders of tiny random generators: three pipeline classes (SD twice, for its two parameterisations), two zoo transformers."""
+    """Folders of tiny random generators: three pipeline classes (SD twice, for its two parameterisations),
+    two zoo transformers."""
     root = tmp_path_factory.mktemp("generators")
     torch.manual_seed(0)
     pipelines = {

@@ -1,4 +1,5 @@
-"""Kernels against closed forms: exact moments on Gaussian data, agreement with each other and with torch's own normal."""
+"""Kernels against closed forms: exact moments on Gaussian data, agreement with each other and with torch's
+own normal."""
 
 from __future__ import annotations
 
@@ -85,7 +86,8 @@ def test_flow_sde_without_noise_is_euler(exact_pred):
 
 @pytest.mark.parametrize("kernel", [DDIM(Flow()), DDIM(Flow(), 1.0), FlowEuler(Flow()), FlowSDE(Flow())])
 def test_last_step_onto_the_clean_level_is_x0(kernel, exact_pred):
-    """For an exact prediction; only FlowSDE still adds noise there, and its mean moves by the noise it takes out."""
+    """For an exact prediction; only FlowSDE still adds noise there, and its mean moves by the noise it takes
+    out."""
     x0, eps = tensors(2, 4, 3)
     x, pred = exact_pred(Flow(), x0, eps, 0.1)
     step = kernel(pred, x, 0.1, 0.0)

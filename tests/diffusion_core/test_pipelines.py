@@ -1,4 +1,5 @@
-"""Tiny random pipelines of the real classes, loaded by path: they run, and agree with diffusers' own sampling."""
+"""Tiny random pipelines of the real classes, loaded by path: they run, and agree with diffusers' own
+sampling."""
 
 from __future__ import annotations
 

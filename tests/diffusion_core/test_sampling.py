@@ -159,7 +159,8 @@ def test_first_policy_ratio_is_exactly_one(gaussian, dtype: torch.dtype):
 
 
 def test_policy_gradient_of_a_constant_is_the_path_wise_gradient(gaussian):
-    """E[r · d log p / d shift] = d E[r] / d shift, with r = x0 whose path-wise gradient is read off the affine chain."""
+    """E[r · d log p / d shift] = d E[r] / d shift, with r = x0 whose path-wise gradient is read off the
+    affine chain."""
     process = DDPM(schedule="linear", beta_start=1e-4, beta_end=0.02)
     kernel = DDIM(process, 1.0)
     grid = process.grid(10)[:-1]  # the step onto the clean level is deterministic
