@@ -19,18 +19,19 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from rewards.accounting import Accounting, mean
-from rewards.base import Item, Reward, Scores, Status, declared_floor
+from rewards.base import Reward, Status, declared_floor
 from rewards.breaker import CircuitBreaker
-from rewards.cases import Case, Outcome, PartScore, Row, Shot, Target, Unit
+from rewards.cases import Case, Outcome, Row, Shot, Unit, targets_of
 from rewards.deadline import Deadline, call_budget_s
-from rewards.failures import Failure, RewardMisconfigured, RewardOutage
+from rewards.drawing import ImageGenerator
+from rewards.failures import RewardMisconfigured, RewardOutage
 from rewards.keys import MediaKeys
-from rewards.pipeline import ImageGenerator, Pipeline, Worker, item_of
+from rewards.outcomes import combined, drop_thin_groups, mean_gain, outcome_of, part_means
+from rewards.pipeline import Pipeline, Worker
 from rewards.quarantine import Quarantine
 from rewards.retries import RetryPolicy
 from rewards.screening import Screen, unscreened
@@ -113,7 +114,7 @@ class Bridge:
             call_timeout_s=call_timeout_s,
             generation_batch=generation_batch,
             out_of_range=out_of_range,
-            request=self._setting,
+            setting=self._setting,
         )
 
     # -- TRL -----------------------------------------------------------------------------------------------------------
@@ -156,21 +157,21 @@ class Bridge:
         self, rows: Sequence[Row], completions: Sequence[Any], epoch: int, deadline: Deadline
     ) -> tuple[list[Outcome], list[Case], dict[str, float]]:
         began, tally = time.monotonic(), Accounting()
-        targets = _targets(rows)
+        targets = targets_of(rows)
         cases = self.screen(targets, completions, [target.row_id for target in targets])
         outcomes = self._outcomes(cases, epoch, deadline, tally, images=False, baseline=self.baseline)
         baselines = outcomes[len(cases) :]
         outcomes = outcomes[: len(cases)]
-        _drop_thin_groups(cases, outcomes, tally)
+        drop_thin_groups(cases, outcomes, tally)
         self._settle(cases, outcomes, tally, began)
         metrics = {
             **tally.metrics(),
-            **_part_means(outcomes),
+            **part_means(outcomes),
             "words": mean(len(c.rewrite.split()) for c in cases),
         }
         if baselines:
             metrics["baseline"] = mean(o.value for o in baselines if o.value is not None)
-            metrics["gain"] = _gain(targets, outcomes, baselines)
+            metrics["gain"] = mean_gain(targets, outcomes, baselines)
         self._trip(tally)
         return outcomes, cases, {name: value for name, value in metrics.items() if math.isfinite(value)}
 
@@ -194,7 +195,7 @@ class Bridge:
         if len(rows) != len(texts):
             raise ValueError(f"{len(rows)} rows for {len(texts)} texts")
         began, tally = time.monotonic(), Accounting()
-        targets = _targets(rows)
+        targets = targets_of(rows)
         groups = [target.row_id for target in targets]
         cases = self.screen(targets, texts, groups) if completions else unscreened(targets, texts, groups)
         outcomes = self._outcomes(cases, epoch, Deadline.after(deadline_s), tally, images=images)
@@ -247,72 +248,12 @@ class Bridge:
         tally.shots_distinct += len(shots)
         distinct = list(units.values())
         self._pipeline.run(distinct, pixels=images, deadline=deadline, tally=tally)
-        combined = self._combined(distinct)
-        verdict = {id(unit): answer for unit, answer in zip(distinct, combined, strict=True)}
+        verdicts = combined(distinct, self._combine)
+        verdict_of = {id(unit): verdict for unit, verdict in zip(distinct, verdicts, strict=True)}
         return [
-            self._outcome(case, own, [verdict[id(unit)] for unit in own], images=images)
+            outcome_of(case, own, [verdict_of[id(unit)] for unit in own], floor=self.floor, images=images)
             for case, own in zip(cases, units_of, strict=True)
         ]
-
-    def _combined(self, units: Sequence[Unit]) -> list[PartScore | Failure]:
-        """The members' answers as one answer per unit. A failed member names the failure."""
-        lost = Failure(Status.BROKEN, "broken", "no answer")
-        if self._combine is None:
-            return [unit.answers[0] or lost for unit in units]
-        members = [_as_scores([unit.answers[m] or lost for unit in units]) for m in range(len(self._members))]
-        items: list[Item] = [item_of(unit) for unit in units]
-        whole = self._combine(members, items)
-        found: list[PartScore | Failure] = []
-        values, statuses = whole.value.tolist(), whole.status.tolist()
-        columns = {name: part.tolist() for name, part in whole.parts.items()}
-        for i, unit in enumerate(units):
-            status = Status(statuses[i])
-            if status in (Status.RETRYABLE, Status.BROKEN):
-                found.append(
-                    max(
-                        (a for a in unit.answers if isinstance(a, Failure)),
-                        key=lambda a: a.status,
-                        default=lost,
-                    )
-                )
-            else:
-                parts = {name: column[i] for name, column in columns.items()}
-                found.append(PartScore(values[i], parts, status, whole.notes[i]))
-        return found
-
-    def _outcome(
-        self, case: Case, units: Sequence[Unit], answers: Sequence[PartScore | Failure], *, images: bool
-    ) -> Outcome:
-        """The mean over the seeds, or the worst that happened to one of them."""
-        if case.conditioning is None:
-            return Outcome(self.floor, Status.POLICY_FAIL, cause=case.reason, note=case.reason)
-        failures = [answer for answer in answers if isinstance(answer, Failure)]
-        held = [answer for answer in answers if isinstance(answer, PartScore)]
-        outcome = Outcome(
-            None,
-            Status.OK,
-            conditioning=case.conditioning,
-            seeds=tuple(unit.shot.seed for unit in units),
-            values=tuple(math.nan if isinstance(a, Failure) else a.value for a in answers),
-            parts_per_seed=tuple({} if isinstance(a, Failure) else a.parts for a in answers),
-            images=[unit.shot.pixels for unit in units] if images else [],
-            copied=case.copied,
-        )
-        if failures:
-            worst = max(failures, key=lambda failure: failure.status)
-            outcome.status, outcome.cause, outcome.note = worst.status, worst.cause, worst.note
-            return outcome
-        names = dict.fromkeys(name for answer in held for name in answer.parts)
-        outcome.parts = {name: mean(answer.parts.get(name, math.nan) for answer in held) for name in names}
-        outcome.note = "; ".join(dict.fromkeys(answer.note for answer in held if answer.note))
-        if any(answer.status == Status.NA for answer in held):
-            outcome.status, outcome.cause = Status.NA, "na"
-            return outcome
-        failed = [answer.status == Status.POLICY_FAIL for answer in held]
-        outcome.value = mean(self.floor if bad else a.value for a, bad in zip(held, failed, strict=True))
-        if all(failed):
-            outcome.status, outcome.cause = Status.POLICY_FAIL, "reward"
-        return outcome
 
     def _settle(
         self, cases: Sequence[Case], outcomes: Sequence[Outcome], tally: Accounting, began: float
@@ -390,62 +331,3 @@ def _rows(
     specs = spec if spec is not None else [None] * count
     ids = row_id if row_id is not None else [f"{p}\x1f{s}" for p, s in zip(prompt_text, specs, strict=True)]
     return [Row(str(i), p, s) for i, p, s in zip(ids, prompt_text, specs, strict=True)]
-
-
-def _targets(rows: Sequence[Row]) -> list[Target]:
-    """One target per row; rows that share an id share it, and must agree."""
-    known: dict[str, tuple[Row, Target]] = {}
-    targets = []
-    for row in rows:
-        held = known.get(row.row_id)
-        if held is None:
-            held = known[row.row_id] = (row, Target.of(row))
-        elif held[0] is not row and held[0] != row:
-            raise ValueError(
-                f"two rows share the id {row.row_id!r} and differ: {held[0]!r:.200} and {row!r:.200}"
-            )
-        targets.append(held[1])
-    return targets
-
-
-def _drop_thin_groups(cases: Sequence[Case], outcomes: Sequence[Outcome], tally: Accounting) -> None:
-    """None for every member of a group that kept fewer than max(2, half) valid ones.
-
-    A group of one (evaluation with one generation per prompt) has nobody to be compared with and keeps its value.
-    """
-    groups: dict[str, list[Outcome]] = defaultdict(list)
-    for case, outcome in zip(cases, outcomes, strict=True):
-        groups[case.group].append(outcome)
-    for members in groups.values():
-        valid = sum(outcome.value is not None for outcome in members)
-        tally.groups += 1
-        if valid < min(len(members), max(2, math.ceil(len(members) / 2))):
-            tally.groups_dropped += 1
-            for outcome in members:
-                if outcome.value is not None:
-                    outcome.value, outcome.cause = None, "group_dropped"
-
-
-def _as_scores(answers: Sequence[PartScore | Failure]) -> Scores:
-    held = [answer if isinstance(answer, PartScore) else None for answer in answers]
-    names = dict.fromkeys(name for answer in held if answer is not None for name in answer.parts)
-    return Scores.of(
-        [math.nan if answer is None else answer.value for answer in held],
-        parts={n: [math.nan if a is None else a.parts.get(n, math.nan) for a in held] for n in names},
-        status=[answer.status for answer in answers],
-        notes=[answer.note for answer in answers],
-    )
-
-
-def _part_means(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    scored = [outcome for outcome in outcomes if outcome.value is not None and outcome.status == Status.OK]
-    names = dict.fromkeys(name for outcome in scored for name in outcome.parts)
-    return {f"part/{name}": mean(o.parts.get(name, math.nan) for o in scored) for name in names}
-
-
-def _gain(targets: Sequence[Target], outcomes: Sequence[Outcome], baselines: Sequence[Outcome]) -> float:
-    """Mean of reward minus baseline, over completions where both are known."""
-    rows = dict.fromkeys(target.row_id for target in targets)
-    base = {row: outcome.value for row, outcome in zip(rows, baselines, strict=True)}
-    pairs = [(o.value, base[t.row_id]) for t, o in zip(targets, outcomes, strict=True)]
-    return mean(value - held for value, held in pairs if value is not None and held is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -118,3 +118,19 @@ class Outcome:
     @property
     def ok(self) -> bool:
         return self.value is not None and math.isfinite(self.value)
+
+
+def targets_of(rows: Sequence[Row]) -> list[Target]:
+    """One target per row; rows that share an id share it, and must agree."""
+    known: dict[str, tuple[Row, Target]] = {}
+    targets = []
+    for row in rows:
+        held = known.get(row.row_id)
+        if held is None:
+            held = known[row.row_id] = (row, Target.of(row))
+        elif held[0] is not row and held[0] != row:
+            raise ValueError(
+                f"two rows share the id {row.row_id!r} and differ: {held[0]!r:.200} and {row!r:.200}"
+            )
+        targets.append(held[1])
+    return targets

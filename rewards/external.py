@@ -176,8 +176,8 @@ def to_pixels(image: Any) -> torch.Tensor:
 
     if isinstance(image, torch.Tensor):
         pixels = image.detach().cpu()
-        if pixels.ndim == 3 and pixels.shape[0] not in (1, 3, 4) and pixels.shape[-1] in (1, 3, 4):
-            pixels = pixels.permute(2, 0, 1)
+        if pixels.ndim == 3 and pixels.shape[0] not in (1, 3) and pixels.shape[-1] in (1, 3, 4):
+            pixels = pixels.permute(2, 0, 1)  # a tensor (H, W, C)
     else:
         array = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
         if array.ndim == 2:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import io
 import os
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,7 @@ class ImagesServer:
             key = os.environ.get(API_KEY)
             headers = {"Authorization": f"Bearer {key}"} if key else {}
             self._client = httpx.Client(timeout=self.timeout_s, headers=headers)
+            weakref.finalize(self, self._client.close)
         return self._client
 
     def __getstate__(self) -> dict[str, Any]:

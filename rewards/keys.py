@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 KEY_BYTES = 16
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
 def canonical_json(value: Mapping[str, Any]) -> str:
     """One text per mapping, whatever the order of its keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _canonical(value)
 
 
 def canonical_text(conditioning: str) -> str:

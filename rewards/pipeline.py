@@ -6,36 +6,23 @@ sample; a sample ends with a score or with a `Failure`.
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from rewards.accounting import Accounting
-from rewards.base import NO_VALUE, NON_FINITE, Item, Media, Reward, Scores, Status, as_uint8
+from rewards.base import Reward, Status
 from rewards.cases import PartScore, Shot, Unit
 from rewards.deadline import Deadline
-from rewards.failures import Failure, RewardMisconfigured, Undeliverable
+from rewards.drawing import ImageGenerator, Painter, grouped
+from rewards.failures import Failure
+from rewards.judging import Scorer
 from rewards.keys import ScoreKeys, pixel_digest
 from rewards.quarantine import Quarantine
 from rewards.retries import RetryPolicy, Stage
 from rewards.single_flight import SingleFlight
 from rewards.store import Store
 
-if TYPE_CHECKING:
-    import numpy as np
-
 GENERATION_SHARE = 0.8  # of the time left: what is drawn by then must still be scored
-
-
-class ImageGenerator(Protocol):
-    """`diffusion_core.generator.Generator`, or a user's model behind `rewards.external`."""
-
-    fingerprint: str
-
-    def generate(self, requests: Sequence[Any]) -> Sequence[Any]: ...
 
 
 class Worker(Protocol):
@@ -57,12 +44,13 @@ class Pipeline:
         call_timeout_s: float | None,
         generation_batch: int,
         out_of_range: str,
-        request: dict[str, Any],
+        setting: dict[str, Any],
     ) -> None:
-        self.generator, self.members = generator, tuple(members)
+        self.members = tuple(members)
         self.store, self.worker, self.quarantine = store, worker, quarantine
         self.retries, self.call_timeout_s = retries, call_timeout_s
-        self.generation_batch, self.out_of_range, self.request = generation_batch, out_of_range, request
+        self.generation_batch, self.out_of_range = generation_batch, out_of_range
+        self._paint = Painter(generator, setting)
         self._score_keys = [ScoreKeys(m.fingerprint) if _cacheable(m) else None for m in self.members]
         self._flight = SingleFlight()
 
@@ -95,7 +83,7 @@ class Pipeline:
         missing = {shot.key: shot for shot in shots if shot.pixels is None}
 
         def make(keys: list[bytes]) -> dict[bytes, Any]:
-            stage = self._stage(self._generate, self.generation_batch, deadline, tally.generated)
+            stage = self._stage(self._paint, self.generation_batch, deadline, tally.generated)
             answers = stage([missing[key] for key in keys])
             drawn = {k: a for k, a in zip(keys, answers, strict=True) if not isinstance(a, Failure)}
             tally.shots_generated += len(drawn)
@@ -110,43 +98,6 @@ class Pipeline:
                 self._note_broken("generate", shot, "", answer)
             else:
                 shot.digest, shot.pixels = answer
-
-    def _generate(self, shots: list[Shot]) -> list[np.ndarray | Failure]:
-        """One uint8 array (H, W, C) per shot; a non-finite image is drawn a second time before it is given up."""
-        arrays = self._frames(shots)
-        again = [i for i, array in enumerate(arrays) if array is None]
-        if again:
-            for i, array in zip(again, self._frames([shots[i] for i in again]), strict=True):
-                arrays[i] = array
-        lost = Failure(Status.BROKEN, "non_finite", "the image is not finite, twice with the same seed")
-        return [lost if array is None else array for array in arrays]
-
-    def _frames(self, shots: list[Shot]) -> list[np.ndarray | None]:
-        import torch
-
-        from diffusion_core.types import GenerationRequest
-
-        requests = [GenerationRequest(prompt=s.conditioning, seed=s.seed, **self.request) for s in shots]
-        samples = self.generator.generate(requests)
-        if len(samples) != len(shots):
-            raise Undeliverable(
-                "wrong_length", f"the generator gave {len(samples)} images for {len(shots)} requests"
-            )
-        frames = [sample.pixels for sample in samples]
-        for frame in frames:
-            if frame.ndim != 3 or frame.shape[0] not in (1, 3) or frame.numel() == 0:
-                raise Undeliverable(
-                    "bad_media", f"an image must be (C, H, W) with C 1 or 3, got {tuple(frame.shape)}"
-                )
-        found: list[np.ndarray | None] = [None] * len(frames)
-        with torch.no_grad():
-            for index in _by(range(len(frames)), lambda i: (frames[i].shape, frames[i].dtype)):
-                batch = torch.stack([frames[i] for i in index]).cpu()
-                finite = torch.isfinite(batch).flatten(1).all(1).tolist()
-                arrays = as_uint8(torch.nan_to_num(batch)).permute(0, 2, 3, 1).contiguous().numpy()
-                for i, array, good in zip(index, arrays, finite, strict=True):
-                    found[i] = array if good else None
-        return found
 
     # -- scores ------------------------------------------------------------------------------------------------------
 
@@ -200,12 +151,12 @@ class Pipeline:
     ) -> list[PartScore | Failure]:
         """Micro-batches of one frame size; whole groups for a group reward."""
         answers: dict[int, PartScore | Failure] = {}
-        for index in _by(range(len(units)), lambda i: _shape(units[i])):
+        for index in grouped(range(len(units)), lambda i: _shape(units[i])):
             jobs = [units[i] for i in index]
-            scorer = _Scorer(member, deadline, self.out_of_range)
+            scorer = Scorer(member, deadline, self.out_of_range)
             stage = self._stage(scorer, member.max_batch, deadline, tally.scored)
             whole = (
-                _by(range(len(jobs)), [unit.group for unit in jobs].__getitem__)
+                grouped(range(len(jobs)), [unit.group for unit in jobs].__getitem__)
                 if member.scope == "group"
                 else None
             )
@@ -232,24 +183,16 @@ class Pipeline:
         self, keys: list[bytes], make: Callable[[list[bytes]], dict[bytes, Any]], deadline: Deadline
     ) -> dict[bytes, Any]:
         """Make what nobody is making, wait for the rest; take over what another call left for lack of time."""
+        gone = Failure(Status.RETRYABLE, "deadline", "another call was still making it")
         found: dict[bytes, Any] = {}
         while left := [key for key in keys if key not in found]:
-            ours, theirs = self._flight.claim(left)
-            mine = [key for key in left if key in ours]
-            made: dict[bytes, Any] = {}
-            try:
-                made = make(mine) if mine else {}
-            finally:
-                gone = Failure(Status.RETRYABLE, "deadline", "the call that was making it ended")
-                for key in mine:
-                    self._flight.settle(key, made.get(key, gone))
-            found.update(made)
-            for key, future in theirs.items():
-                answer = _await(future, deadline)
-                handed_down = (
-                    isinstance(answer, Failure) and answer.cause == "deadline" and not deadline.expired
-                )
-                if not handed_down:
+            with self._flight.claim(left) as (ours, theirs, flight):
+                flight.made = make(ours) if ours else {}
+            found.update(flight.made)
+            for key, other in theirs.items():
+                answer = other.wait(key, deadline, gone)
+                left_over = isinstance(answer, Failure) and answer.cause == "deadline"
+                if not left_over or deadline.expired:
                     found[key] = answer
         return found
 
@@ -258,73 +201,6 @@ class Pipeline:
             key = shot.key.hex()
             what = {"key": key, "row": row, "conditioning": shot.conditioning, "seed": shot.seed}
             self.quarantine.add(stage=stage, cause=failure.cause, note=failure.note, **what)
-
-
-class _Scorer:
-    """One micro-batch through one reward, validated on receipt."""
-
-    def __init__(self, member: Reward, deadline: Deadline, out_of_range: str) -> None:
-        self.member, self.deadline, self.out_of_range = member, deadline, out_of_range
-
-    def __call__(self, units: list[Unit]) -> list[PartScore | Failure]:
-        import numpy as np
-        import torch
-
-        frames = np.stack([unit.shot.pixels for unit in units])  # type: ignore[arg-type]  # (B, H, W, C), drawn before
-        digests = tuple(unit.shot.digest or b"" for unit in units)
-        media = Media(torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous(), digest=digests)
-        with torch.no_grad():
-            scores = self.member.score(media, [item_of(unit) for unit in units], deadline=self.deadline.at)
-        return self._validated(scores, len(units))
-
-    def _validated(self, scores: Scores, count: int) -> list[PartScore | Failure]:
-        lengths = {len(scores.value), len(scores.status), len(scores.notes), *map(len, scores.parts.values())}
-        if lengths != {count}:
-            raise Undeliverable(
-                "wrong_length", f"{self.member.name} gave {sorted(lengths)} answers for {count} samples"
-            )
-        values, statuses = scores.value.tolist(), scores.status.tolist()
-        names = list(scores.parts)
-        rows = list(zip(*(part.tolist() for part in scores.parts.values()), strict=True)) or [()] * count
-        return [
-            self._answer(value, Status(status), dict(zip(names, row, strict=True)), note)
-            for value, status, row, note in zip(values, statuses, rows, scores.notes, strict=True)
-        ]
-
-    def _answer(
-        self, value: float, status: Status, parts: dict[str, float], note: str | None
-    ) -> PartScore | Failure:
-        parts = {name: part if math.isfinite(part) else math.nan for name, part in parts.items()}
-        if status == Status.NA:
-            return PartScore(math.nan, parts, status, note)
-        if status in NO_VALUE:
-            return Failure(status, _cause(status, note), note or self.member.name)
-        if not math.isfinite(value):
-            return Failure(Status.BROKEN, "non_finite", f"{self.member.name} gave {value}")
-        low, high = self.member.bounds
-        if not low <= value <= high:
-            if getattr(self.member, "bounds_assumed", False):
-                raise RewardMisconfigured(
-                    f"reward {self.member.name!r} gave {value:.6g} and declares no range, so [{low:g}, {high:g}] was "
-                    f"assumed; give it an attribute bounds = (lowest, highest)"
-                )
-            if self.out_of_range == "reject":
-                return Failure(
-                    Status.BROKEN, "out_of_range", f"{self.member.name} gave {value}, outside ({low}, {high})"
-                )
-            return PartScore(min(max(value, low), high), parts, status, note, clipped=True)
-        return PartScore(value, parts, status, note)
-
-
-def item_of(unit: Unit) -> Item:
-    target = unit.target
-    return Item(target.prompt, unit.shot.conditioning, target.spec, target.row_id, unit.group, unit.shot.seed)
-
-
-def _cause(status: Status, note: str | None) -> str:
-    if status == Status.RETRYABLE:
-        return "unavailable"
-    return "non_finite" if note == NON_FINITE else "broken"
 
 
 def _identity(unit: Unit) -> tuple[str, str, str]:
@@ -342,18 +218,3 @@ def _exhausted(answer: object) -> bool:
 def _shape(unit: Unit) -> tuple[int, ...]:
     assert unit.shot.pixels is not None
     return unit.shot.pixels.shape
-
-
-def _by(index: Iterable[int], key: Callable[[int], Any]) -> list[list[int]]:
-    """Positions with equal keys together, in order of first appearance."""
-    groups: dict[Any, list[int]] = defaultdict(list)
-    for i in index:
-        groups[key(i)].append(i)
-    return list(groups.values())
-
-
-def _await(future: Future[Any], deadline: Deadline) -> Any:
-    try:
-        return future.result(deadline.remaining())
-    except FutureTimeout:
-        return Failure(Status.RETRYABLE, "deadline", "another call was still making it")

@@ -50,11 +50,36 @@ class RetryPolicy:
         return max(1, math.ceil(first ** (1.0 - attempt / self.extra_tries) - 1e-9))
 
 
+class Stopwatch:
+    """Seconds inside the generator or scorer itself, measured where it runs; what is still running counts in full."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began: float | None = None
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += self._running()
+        self._began = None
+
+    def _running(self) -> float:
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
+
+    def read(self) -> float:
+        return self.seconds + self._running()
+
+
 @dataclass
 class Stage(Generic[J, R]):
-    """`call(jobs)` answers one R or Failure per job, or raises; `run(work, timeout_s)` executes it on the worker."""
+    """Runs `call(jobs, stopwatch)`, which answers one R or Failure per job or raises, with `run` on the worker.
 
-    call: Callable[[list[J]], Sequence[R | Failure]]
+    `on_call(seconds, count)` hears of every call how long it kept generator or scorer busy.
+    """
+
+    call: Callable[[list[J], Stopwatch], Sequence[R | Failure]]
     run: Callable[[Callable[[], Sequence[R | Failure]], float | None], Sequence[R | Failure]]
     max_batch: int
     deadline: Deadline
@@ -127,9 +152,9 @@ class Stage(Generic[J, R]):
                 self._succeeded |= not _is_retryable(answer)
 
     def _attempt(self, jobs: list[J]) -> Sequence[R | Failure] | Failure:
-        began = time.monotonic()
+        watch = Stopwatch()
         try:
-            return self.run(lambda: self.call(jobs), self.deadline.cap(self.call_timeout_s))
+            return self.run(lambda: self.call(jobs, watch), self.deadline.cap(self.call_timeout_s))
         except RewardMisconfigured:
             raise
         except CallTimeout as error:
@@ -138,7 +163,7 @@ class Stage(Generic[J, R]):
         except Exception as error:  # noqa: BLE001 - a user's scorer may raise anything; it becomes a named failure
             return classify(error)
         finally:
-            self.on_call(time.monotonic() - began, len(jobs))
+            self.on_call(watch.read(), len(jobs))
 
     def _pause(self, attempt: int) -> bool:
         """Back off; False if the deadline comes first."""

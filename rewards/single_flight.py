@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from rewards.deadline import Deadline
+
+
+class Flight:
+    """What one caller is making; `made` is complete once `landed` is set."""
+
+    def __init__(self) -> None:
+        self.landed = threading.Event()
+        self.made: Mapping[bytes, Any] = {}
+
+    def wait(self, key: bytes, deadline: Deadline, otherwise: Any) -> Any:
+        """The result for `key`; `otherwise` if it never came, or came too late."""
+        self.landed.wait(deadline.remaining())
+        return self.made.get(key, otherwise)
 
 
 class SingleFlight:
-    """Keys in the making. Whoever claims a key must settle it, whatever happens (use try/finally)."""
+    """Keys in the making. It can be pickled; nothing is in the making in the copy."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._flying: dict[bytes, Future[Any]] = {}
+        self._flying: dict[bytes, Flight] = {}
 
-    def claim(self, keys: Sequence[bytes]) -> tuple[set[bytes], dict[bytes, Future[Any]]]:
-        """Split `keys` into those that are now ours to make and those that somebody else is making."""
-        ours, theirs = set(), {}
+    @contextmanager
+    def claim(self, keys: Sequence[bytes]) -> Iterator[tuple[list[bytes], dict[bytes, Flight], Flight]]:
+        """Split distinct `keys` into ours to make and those that others are making: (ours, theirs, flight).
+
+        Put what was made into `flight.made`; it is handed to those who wait when the block ends, however it ends.
+        """
+        flight = Flight()
+        ours: list[bytes] = []
+        theirs: dict[bytes, Flight] = {}
         with self._lock:
             for key in keys:
-                future = self._flying.get(key)
-                if future is None:
-                    self._flying[key] = Future()
-                    ours.add(key)
-                elif key not in ours:
-                    theirs[key] = future
-        return ours, theirs
-
-    def settle(self, key: bytes, result: object) -> None:
-        """Hand the result of a claimed key to all who wait for it, and forget the key."""
-        with self._lock:
-            future = self._flying.pop(key, None)
-        if future is not None:
-            future.set_result(result)
+                other = self._flying.setdefault(key, flight)
+                if other is flight:
+                    ours.append(key)
+                else:
+                    theirs[key] = other
+        try:
+            yield ours, theirs, flight
+        finally:
+            with self._lock:
+                for key in ours:
+                    del self._flying[key]
+            flight.landed.set()
 
     def __getstate__(self) -> dict[str, object]:
         return {}

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from rewards.cases import PartScore
 from rewards.codec import CorruptEntry, decode_pixels, decode_score, encode_pixels, encode_score
 from rewards.lru import ByteLRU
+from rewards.store_index import connect, transaction
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,17 +38,6 @@ MEMORY_BYTES = 128 << 20
 DEFAULT_MAX_BYTES = 2 << 30
 _SQL_KEYS = 500  # per statement, below every build's limit of variables
 _EVICT_TO = 0.9
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
-    key BLOB PRIMARY KEY, kind INTEGER NOT NULL, size INTEGER NOT NULL, used INTEGER NOT NULL, data BLOB);
-CREATE INDEX IF NOT EXISTS entries_used ON entries (used);
-CREATE TABLE IF NOT EXISTS totals (id INTEGER PRIMARY KEY CHECK (id = 0), bytes INTEGER NOT NULL);
-INSERT OR IGNORE INTO totals VALUES (0, 0);
-CREATE TRIGGER IF NOT EXISTS entry_in AFTER INSERT ON entries
-    BEGIN UPDATE totals SET bytes = bytes + NEW.size; END;
-CREATE TRIGGER IF NOT EXISTS entry_out AFTER DELETE ON entries
-    BEGIN UPDATE totals SET bytes = bytes - OLD.size; END;
-"""
 
 
 def default_folder() -> Path:
@@ -169,27 +159,8 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         self._pid = os.getpid()
-        if self.folder is None:
-            self._connection = _prepared(
-                sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            )
-            return self._connection
-        index = self.folder / "index.sqlite3"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                self._connection = _prepared(_connection(index))
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                aside = index.with_name(f"index.damaged-{int(time.time())}.sqlite3")
-                log.warning(
-                    "the cache index %s is damaged (%s); moved to %s, starting anew", index, error, aside.name
-                )
-                index.replace(aside)
-                for suffix in ("-wal", "-shm"):
-                    index.with_name(index.name + suffix).unlink(missing_ok=True)
-                self._connection = _prepared(_connection(index))
+            self._connection = connect(self.folder / "index.sqlite3" if self.folder is not None else None)
         except (OSError, sqlite3.OperationalError) as error:
             raise OSError(
                 f"cannot use the cache folder {self.folder}: {error}; "
@@ -262,7 +233,7 @@ class Store:
                 if not inline:
                     self._write_file(key, blob)
                 values.append((key, kind, len(blob) + ENTRY_BYTES, now, blob if inline else None))
-            with _transaction(self._sql()) as sql:
+            with transaction(self._sql()) as sql:
                 sql.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)", values)
                 self._flush_touches()
                 gone = self._evict(sql)
@@ -336,31 +307,3 @@ class Store:
 def _now() -> int:
     """Milliseconds: the order of use across processes."""
     return time.time_ns() // 1_000_000
-
-
-def _connection(index: Path) -> sqlite3.Connection:
-    return sqlite3.connect(index, timeout=10.0, isolation_level=None, check_same_thread=False)
-
-
-def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(
-            "PRAGMA synchronous = NORMAL"
-        )  # a power cut may lose the last entries, not the index
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()

@@ -234,4 +234,4 @@ class TemplateMSE(Brightness):
         colour_BC = torch.tensor(
             [list(item.spec["rgb"]) for item in items], dtype=torch.float32, device=pixels.device
         )
-        return -(pixels - colour_BC.reshape(len(items), -1, 1, 1)).square().flatten(1).mean(1)
+        return -(pixels - colour_BC.reshape(len(items), 3, 1, 1)).square().flatten(1).mean(1)

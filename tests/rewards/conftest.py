@@ -22,8 +22,8 @@ def make_bridge() -> Callable[..., Bridge]:
             "images_per_prompt": 2,
             "store": Store(":memory:"),
             "retries": FAST,
-            "deadline_s": 30.0,
-            "call_timeout_s": 10.0,
+            "deadline_s": 120.0,
+            "call_timeout_s": 60.0,
             **options,
         }
         return Bridge(generator or ColourGenerator(), reward or Brightness(), **options)
