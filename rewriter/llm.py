@@ -35,6 +35,9 @@ class SamplingParams:
             raise ValueError(f"max_tokens must be ≥ 1, temperature ≥ 0 and top_p in (0, 1]; got {self}")
 
 
+GREEDY = SamplingParams()
+
+
 @dataclass
 class Tally:
     """Tokens read and written since the back end was made."""
@@ -50,7 +53,7 @@ class LLM(Protocol):
     tally: Tally
 
     def generate(
-        self, messages: Conversations, n: int = 1, params: SamplingParams = SamplingParams()
+        self, messages: Conversations, n: int = 1, params: SamplingParams = GREEDY
     ) -> list[list[str]]: ...
 
 
@@ -80,7 +83,7 @@ class TransformersBackend:
         self._net, self.tokenizer = load_for_inference(self.model, self.base_model, self.device)
 
     def generate(
-        self, messages: Conversations, n: int = 1, params: SamplingParams = SamplingParams()
+        self, messages: Conversations, n: int = 1, params: SamplingParams = GREEDY
     ) -> list[list[str]]:
         ids = [encode_chat(self.tokenizer, m) for m in messages]
         rows = [(i, k) for i in range(len(ids)) for k in range(n)]
@@ -234,7 +237,7 @@ class VLLMBackend:
         self.tokenizer = self._engine.get_tokenizer()
 
     def generate(
-        self, messages: Conversations, n: int = 1, params: SamplingParams = SamplingParams()
+        self, messages: Conversations, n: int = 1, params: SamplingParams = GREEDY
     ) -> list[list[str]]:
         import vllm
 
@@ -304,7 +307,7 @@ class OpenAIBackend:
             self.client = httpx.Client(timeout=self.timeout_s)
 
     def generate(
-        self, messages: Conversations, n: int = 1, params: SamplingParams = SamplingParams()
+        self, messages: Conversations, n: int = 1, params: SamplingParams = GREEDY
     ) -> list[list[str]]:
         from concurrent.futures import ThreadPoolExecutor
 

@@ -118,9 +118,8 @@ def _dsg(known: PublicSet, file: Path, text: str) -> list[PromptRow]:
     """One line per question; the questions of an item with their dependencies become its spec."""
     items: dict[str, tuple[str, list[dict[str, Any]]]] = {}
     for _, record in read_table(file, text):
-        parents = [
-            int(p) for p in str(record.get("dependency", "0")).split(",") if p.strip() not in ("", "0")
-        ]
+        # Ten of the published cells hold a word beside the number ("5, right"): it names no question.
+        parents = [int(p) for p in record.get("dependency", "").split(",") if p.strip().isdecimal() and int(p)]
         question = {
             "id": int(record["proposition_id"]),
             "depends_on": parents,

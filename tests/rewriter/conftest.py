@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from rewriter.llm import LLMError, SamplingParams, Tally
+from rewriter.llm import GREEDY, LLMError, SamplingParams, Tally
 
 settings.register_profile("rewright", deadline=None)  # a busy machine is no failure
 settings.load_profile("rewright")
@@ -99,7 +99,7 @@ class ScriptedLLM:
         self,
         messages: Sequence[Sequence[dict[str, str]]],
         n: int = 1,
-        params: SamplingParams = SamplingParams(),
+        params: SamplingParams = GREEDY,
     ) -> list[list[str]]:
         prompts = [m[-1]["content"] for m in messages]
         self.asked += prompts
