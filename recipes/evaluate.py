@@ -88,8 +88,10 @@ def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     sets, seeds = prompt_sets(args)
     asked = args.arms.split(",") if args.arms else None
-    plain = asked is not None and not args.adapter and set(asked) <= set(FIXED)  # then nothing trained is needed
-    adapters = {} if plain else named_adapters(args.adapter)
+    trained = [name for name in asked or ("rewriter",) if name not in FIXED]
+    if trained and not args.adapter and trained != ["rewriter"]:
+        raise ValueError(f"unknown arm {trained[0]!r} in --arms; known: {', '.join(FIXED)}, and trained ones by --adapter NAME=FOLDER")
+    adapters = named_adapters(args.adapter) if args.adapter or trained else {}
     dialect = args.dialect or adapter_dialect(adapters) or "shapes"
     arms = build_arms(args, asked, sets, adapters, dialect)
     output: Path = args.output
