@@ -22,6 +22,7 @@ import torch
 from diffusion_core.adapters.zoo_modules import ZooConfig, ZooModules, build_modules, save_modules
 from diffusion_core.worlds.shapes import caption, render, sample_layout, sample_spec
 from diffusion_core.worlds.shapes.lexicon import dialect_words
+from recipes.terminal import remark
 
 
 def make_batch(seed: int, step: int, batch: int) -> tuple[torch.Tensor, list[str]]:
@@ -82,9 +83,9 @@ def optimizers(modules: ZooModules, lr: float, kind: str) -> list[torch.optim.Op
     return found
 
 
-def lr_factor(done: int, total: int, warmup: int, decay_fraction: float) -> float:
-    start = total * (1 - decay_fraction)
-    return min(1.0, (done + 1) / warmup) * min(1.0, max(0.0, (total - done) / (total - start)))
+def lr_factor(step: int, progress: float, warmup: int, decay_fraction: float) -> float:
+    """Warm-up over steps, then constant, then linear to zero over the last `decay_fraction` of the samples."""
+    return min(1.0, (step + 1) / warmup) * min(1.0, max(0.0, (1 - progress) / decay_fraction))
 
 
 class Ema:
@@ -115,28 +116,26 @@ def train(args: Any) -> None:
     parameters = [*modules.transformer.parameters(), *modules.text_encoder.parameters()]
     opts = optimizers(modules, args.learning_rate, args.optimizer)
     ema = Ema(parameters, args.ema_decay)
-    step, seconds, state_file = 0, 0.0, output / "state.pt"
+    step, samples, seconds, state_file = 0, 0, 0.0, output / "state.pt"
     if state_file.exists():
         state = torch.load(state_file, weights_only=True)
         modules.transformer.load_state_dict(state["transformer"])
         modules.text_encoder.load_state_dict(state["text_encoder"])
         for opt, saved in zip(opts, state["optimizers"], strict=True):
             opt.load_state_dict(saved)
-        ema.shadow, step, seconds = state["ema"], state["step"], state["seconds"]
+        ema.shadow, step, samples, seconds = state["ema"], state["step"], state["samples"], state["seconds"]
     (output / "run.json").write_text(
         json.dumps(
             {"args": vars(args), "config": asdict(config), "threads": torch.get_num_threads()}, indent=2
         )
     )
-    total = args.samples // args.batch
-    print(
-        f"{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, from step {step} of {total}",
-        flush=True,
+    remark(
+        f"{sum(p.numel() for p in parameters) / 1e6:.2f} M parameters, from sample {samples:,} of {args.samples:,}"
     )
-    began, saved_at, losses = time.monotonic(), time.monotonic(), []
+    first, began, saved_at, losses = samples, time.monotonic(), time.monotonic(), []
     with (output / "metrics.jsonl").open("a") as log:
-        while step < total:
-            factor = lr_factor(step, total, args.warmup, args.decay_fraction)
+        while samples < args.samples:
+            factor = lr_factor(step, samples / args.samples, args.warmup, args.decay_fraction)
             for opt in opts:
                 for group in opt.param_groups:
                     group["lr"] = args.learning_rate * factor
@@ -150,31 +149,41 @@ def train(args: Any) -> None:
                 opt.step()
                 opt.zero_grad(set_to_none=True)
             ema.update(parameters, step)
-            step += 1
+            step, samples = step + 1, samples + args.batch
             losses.append(loss.item())
             if step % args.log_every == 0:
                 spent = seconds + time.monotonic() - began
                 row = {
                     "step": step,
-                    "samples": step * args.batch,
+                    "samples": samples,
                     "loss": float(np.mean(losses)),
                     "lr": args.learning_rate * factor,
                     "seconds": round(spent, 1),
                 }
                 log.write(json.dumps(row) + "\n")
                 log.flush()
-                print(row, flush=True)
+                left = (args.samples - samples) * (time.monotonic() - began) / max(samples - first, 1)
+                remark(
+                    f"{samples:,} of {args.samples:,} samples, loss {row['loss']:.4f}, "
+                    f"{(samples - first) / (time.monotonic() - began):.0f} samples/s, {left / 60:.0f} min left"
+                )
                 losses.clear()
-            if step == total or time.monotonic() - saved_at > args.save_every_seconds:
+            if samples >= args.samples or time.monotonic() - saved_at > args.save_every_seconds:
                 saved_at = time.monotonic()
-                save_state(state_file, modules, opts, ema, step, seconds + time.monotonic() - began)
+                save_state(state_file, modules, opts, ema, step, samples, seconds + time.monotonic() - began)
                 ema.swap(parameters)
                 save_modules(modules, output / "generator", config)
                 ema.swap(parameters)
 
 
 def save_state(
-    path: Path, modules: ZooModules, opts: list[torch.optim.Optimizer], ema: Ema, step: int, seconds: float
+    path: Path,
+    modules: ZooModules,
+    opts: list[torch.optim.Optimizer],
+    ema: Ema,
+    step: int,
+    samples: int,
+    seconds: float,
 ) -> None:
     torch.save(
         {
@@ -183,6 +192,7 @@ def save_state(
             "optimizers": [opt.state_dict() for opt in opts],
             "ema": ema.shadow,
             "step": step,
+            "samples": samples,
             "seconds": seconds,
         },
         path.with_suffix(".tmp"),

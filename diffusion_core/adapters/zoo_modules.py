@@ -20,8 +20,8 @@ class ZooConfig:
     """Sizes of the modules and how they are trained and sampled; written to `generator.json` beside the weights."""
 
     canvas: int = 48
-    patch: int = 8
-    width: int = 192
+    patch: int = 16
+    width: int = 256
     layers: int = 6
     heads: int = 4
     text_width: int = 192

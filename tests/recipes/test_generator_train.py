@@ -1,0 +1,135 @@
+"""Training of the embedded generator: data by step, schedule, exact resumption, folders that load."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from diffusion_core.adapters.zoo_modules import ZooConfig, build_modules, word_tokenizer
+from diffusion_core.generator import Generator
+from diffusion_core.types import GenerationRequest
+from diffusion_core.worlds.shapes.lexicon import dialect_words
+from recipes.generator_card import measure, table, wilson
+from recipes.generator_train import flow_loss, lr_factor, make_batch, train
+
+
+def _args(output, **changes) -> Namespace:
+    base = {
+        "output_dir": str(output),
+        "seed": 3,
+        "patch": 16,
+        "width": 32,
+        "layers": 1,
+        "prediction": "x0",
+        "learning_rate": 1e-3,
+        "optimizer": "muon",
+        "ema_decay": 0.9,
+        "samples": 16,
+        "batch": 4,
+        "warmup": 2,
+        "decay_fraction": 0.25,
+        "log_every": 1,
+        "save_every_seconds": 1e9,
+        "threads": 1,
+    }
+    return Namespace(**{**base, **changes})
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    first, captions = make_batch(1, 5, 8)
+    again, same = make_batch(1, 5, 8)
+    other, _ = make_batch(1, 6, 8)
+    assert torch.equal(first, again)
+    assert captions == same
+    assert not torch.equal(first, other)
+    assert first.shape == (8, 3, 48, 48)
+    assert first.min() >= -1
+    assert first.max() <= 1
+
+
+def test_the_rate_warms_up_stays_and_decays_to_zero():
+    assert lr_factor(0, 0.0, 10, 0.25) == pytest.approx(0.1)
+    assert lr_factor(500, 0.5, 10, 0.25) == 1
+    assert lr_factor(900, 0.875, 10, 0.25) == pytest.approx(0.5)
+    assert lr_factor(999, 1.0, 10, 0.25) == 0
+
+
+def test_a_perfect_prediction_has_no_loss_and_a_wrong_one_is_weighed_by_its_velocity():
+    x0, captions = make_batch(0, 0, 4)
+    config = ZooConfig(width=32, layers=1, text_width=32, text_layers=1)
+    modules = build_modules(config, dialect_words())
+
+    class Says:
+        def __init__(self, value):
+            self.value = value
+
+        def __call__(self, x_t, **_):
+            return (self.value,)
+
+    modules.transformer = Says(x0)
+    assert flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(0)) == 0
+    modules.transformer = Says(x0 + 1)
+    t = torch.sigmoid(torch.randn(4, generator=torch.Generator().manual_seed(0)))
+    expected = (1 / t.clamp_min(0.1).square()).mean()
+    found = flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(0))
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_words_outside_the_dialect_are_unknown_to_the_tokenizer():
+    tokenizer = word_tokenizer(dialect_words(), 48)
+    ids = tokenizer("two Red crimson circles, letter A; white background")["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(ids) == [
+        "[BOS]", "two", "red", "[UNK]", "circles", ",", "letter", "a", ";", "white", "background",
+    ]  # fmt: skip
+    assert tokenizer("")["input_ids"] == [tokenizer.bos_token_id]
+
+
+def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+    train(_args(tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(tmp_path / "parts")
+    train(_args(tmp_path / "parts"))
+    for part in ("transformer/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"):
+        whole = load_file(tmp_path / "whole" / "generator" / part)
+        parts = load_file(tmp_path / "parts" / "generator" / part)
+        assert whole.keys() == parts.keys()
+        assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
+def _interrupted(output) -> None:
+    """Save at every step and stop in the third."""
+    import recipes.generator_train as module
+
+    real, calls = module.make_batch, []
+
+    def failing(seed, step, batch):
+        calls.append(step)
+        if step == 2:
+            raise KeyboardInterrupt
+        return real(seed, step, batch)
+
+    module.make_batch = failing
+    try:
+        train(_args(output, save_every_seconds=0.0))
+    finally:
+        module.make_batch = real
+
+
+def test_the_run_leaves_a_folder_that_generates_and_a_card_can_be_measured(tmp_path):
+    train(_args(tmp_path))
+    generator = Generator.from_pretrained(tmp_path / "generator").defaults(steps=2)
+    (sample,) = generator.generate([GenerationRequest("one red circle", 1)])
+    assert sample.pixels.shape == (3, 48, 48)
+    report = measure(generator, n=6)
+    assert 0 <= report["canonical"]["atoms"] <= 1
+    assert "strict accuracy" in table(report)
+
+
+def test_wilsons_interval_matches_a_worked_value():
+    low, high = wilson(8, 10)
+    assert (round(low, 3), round(high, 3)) == (0.490, 0.943)
+    assert np.isclose(wilson(0, 10)[0], 0)
