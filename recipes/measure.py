@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -86,7 +87,7 @@ def arm_rows(
         for (index, (prompt, text)), outcome in zip(chunk, outcomes, strict=True):
             made = list(_samples(prompt, text, outcome, bridge.seeds(prompt.row_id)))
             if index < pictures:
-                _save_pictures(outcome, folder / "images" / arm, prompt.row_id)
+                _save_pictures(outcome, folder, arm, prompt.row_id)
             rows += made
         ticker.advance(len(chunk) * bridge.images_per_prompt)
     write_kept(path, key, rows)
@@ -123,9 +124,15 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def _save_pictures(outcome: Outcome, folder: Path, row_id: str) -> None:
+def picture_path(folder: Path, arm: str, row_id: str, k: int) -> Path:
+    """Where the k-th image of a prompt lies; a row's id is any text, so that it is hashed where it is no plain name."""
+    name = row_id if re.fullmatch(r"[\w.-]{1,80}", row_id) else key_of(row_id)
+    return folder / "images" / arm / f"{name}_{k}.png"
+
+
+def _save_pictures(outcome: Outcome, folder: Path, arm: str, row_id: str) -> None:
     from recipes.pictures import save_png
 
     for k, image in enumerate(outcome.images):
         if image is not None:
-            save_png(image, folder / f"{row_id}_{k}.png")
+            save_png(image, picture_path(folder, arm, row_id, k))

@@ -78,7 +78,9 @@ def _evaluation(folder: Path) -> dict[str, Any]:
 
 def _stages(folder: Path) -> list[tuple[str, float]]:
     path = folder / "stages.json"
-    return [(name, float(s)) for name, s in json.loads(path.read_text(encoding="utf-8")).items()] if path.is_file() else []
+    if not path.is_file():
+        return []
+    return [(name, entry["seconds"]) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()]
 
 
 def set_view(name: str, analysis: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -149,6 +151,7 @@ def atom_rows(arms: Mapping[str, Any]) -> list[tuple[str, list[float | None]]]:
 
 def picture_rows(folder: Path, arms: Sequence[str]) -> list[dict[str, Any]]:
     """The first prompts with the images of each arm on the same seeds, and the verdict on each."""
+    from recipes.measure import picture_path
     from recipes.pictures import data_uri, load_png
 
     answers = {arm: _lines(folder / f"{arm}.texts.jsonl") for arm in arms}
@@ -159,7 +162,7 @@ def picture_rows(folder: Path, arms: Sequence[str]) -> list[dict[str, Any]]:
         for arm in arms:
             images = []
             for k in range(_SEEDS_SHOWN):
-                path = folder / "images" / arm / f"{row_id}_{k}.png"
+                path = picture_path(folder, arm, row_id, k)
                 if path.is_file():
                     images.append({"uri": data_uri(shrink(load_png(path))), **_verdict(verdicts[arm].get((row_id, k)))})
             answer = answers[arm][i]["answer"]

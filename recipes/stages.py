@@ -1,0 +1,172 @@
+"""A run of several processes: each stage is one `rewright …` command, so that its memory is freed and a crash is contained.
+
+A stage that finished is not run again while its command and what it reads stay the same. What a stage prints goes to a log; what is seen
+is its progress, read from the `metrics.jsonl` it writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recipes.terminal import remark
+
+_POLL_S = 0.5
+_SAY_EVERY_S = 30.0  # without a terminal
+_TAIL = 12  # lines of a failed stage's log
+
+
+class StageFailed(RuntimeError):
+    """A stage ended with an error; the message has the end of its log."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`argv` is what follows `rewright`. `reads` are files whose change makes the stage run again, `makes` what it must leave."""
+
+    name: str
+    argv: Sequence[str]
+    makes: Path
+    reads: Sequence[Path] = ()
+    metrics: Path | None = None
+    steps: int | None = None  # in all, where it is known: then a time left is shown
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Ledger:
+    """`stages.json`: for each finished stage its key and its seconds."""
+
+    path: Path
+    done: dict[str, dict] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> Ledger:
+        return cls(path, json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
+
+    def record(self, name: str, key: str, seconds: float) -> None:
+        self.done[name] = {"key": key, "seconds": round(seconds, 1)}
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(self.done, indent=2) + "\n", encoding="utf-8")
+        part.replace(self.path)
+
+    @property
+    def seconds(self) -> float:
+        return sum(entry["seconds"] for entry in self.done.values())
+
+
+def key_of(stage: Stage) -> str:
+    """A hash of the command and of the bytes it reads."""
+    digest = hashlib.sha256(json.dumps(list(stage.argv)).encode())
+    for path in stage.reads:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def run_stage(stage: Stage, ledger: Ledger, logs: Path) -> float:
+    """Run a stage unless it is done; returns its seconds. Raises StageFailed with the end of its log."""
+    key, held = key_of(stage), ledger.done.get(stage.name)
+    if held is not None and held["key"] == key and stage.makes.exists():
+        remark(f"{stage.name}: done before ({held['seconds']:.0f} s)")
+        return held["seconds"]
+    logs.mkdir(parents=True, exist_ok=True)
+    log, began = logs / f"{stage.name}.log", time.monotonic()
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "recipes.cli", *stage.argv],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **stage.environment},
+            start_new_session=True,  # an interrupt is passed on below, once, and not by the terminal too
+        )
+        try:
+            _watch(stage, process, began)
+        except BaseException:
+            _stop(process)
+            raise
+    seconds = time.monotonic() - began
+    if process.returncode != 0 or not stage.makes.exists():
+        end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
+        why = f"exit code {process.returncode}" if process.returncode else f"it did not write {stage.makes}"
+        raise StageFailed(f"the stage {stage.name!r} failed ({why}). The end of {log}:\n{end}")
+    # An earlier, interrupted try of the same stage counts too: a resumed run must not look cheaper than it was.
+    ledger.record(stage.name, key, seconds)
+    remark(f"{stage.name}: {seconds:.0f} s")
+    return seconds
+
+
+def _watch(stage: Stage, process: subprocess.Popen, began: float) -> None:
+    """Show progress until the process ends."""
+    if not sys.stderr.isatty():
+        said = began
+        while process.poll() is None:
+            time.sleep(_POLL_S)
+            if time.monotonic() - said > _SAY_EVERY_S:
+                said = time.monotonic()
+                remark(f"{stage.name}: {_status(stage)} after {said - began:.0f} s")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left", markup=False),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[status]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(stage.name, total=stage.steps, status="")
+        while process.poll() is None:
+            time.sleep(_POLL_S)
+            row = _last_row(stage.metrics)
+            bar.update(task, completed=row.get("step", 0), status=_status(stage, row))
+
+
+def _status(stage: Stage, row: Mapping | None = None) -> str:
+    """'step 12 of 40, reward 0.61', as far as it is known."""
+    row = _last_row(stage.metrics) if row is None else row
+    if "step" not in row:
+        return "working"
+    words = [f"step {row['step']:.0f}" + (f" of {stage.steps}" if stage.steps else "")]
+    words += [f"{name} {row[name]:.3f}" for name in ("reward", "loss", "eval_loss") if isinstance(row.get(name), float)]
+    return ", ".join(words)
+
+
+def _last_row(path: Path | None) -> dict:
+    """The last whole line of a metrics file; {} where there is none yet."""
+    if path is None or not path.is_file():
+        return {}
+    with path.open("rb") as lines:
+        lines.seek(max(0, path.stat().st_size - 16_384))
+        for line in reversed(lines.read().splitlines()):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                return row
+    return {}
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """Ask the stage and its children to stop and save, then insist."""
+    for sign, patience in ((signal.SIGINT, 30.0), (signal.SIGKILL, 10.0)):
+        if process.poll() is not None:
+            return
+        os.killpg(process.pid, sign)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
