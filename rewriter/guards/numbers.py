@@ -54,10 +54,10 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
         before = tokens[i - 1].word if i else ""
         last = found[-1] if found else None
         joined = last is not None and (last.index == i - 1 or (last.index == i - 2 and before == "-"))
-        if joined and last.value in TENS and 1 <= value <= 9:
+        if last and joined and last.value in TENS and 1 <= value <= 9:
             found[-1] = Number(last.value + value, i, last.exact)
             continue
-        if joined and token.key in ("pair", "dozen", "hundred", "thousand"):  # two dozen, two pairs
+        if last and joined and token.key in ("pair", "dozen", "hundred", "thousand"):  # two dozen, two pairs
             found[-1] = Number(last.value * value, i, last.exact)
             continue
         if value == 12 and token.key == "dozen" and _before(tokens, i, {"half"}):
