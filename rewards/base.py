@@ -87,7 +87,7 @@ class Scores:
 
         value_B = torch.as_tensor(value, dtype=torch.float32)
         stated = [Status.OK] * len(value_B) if status is None else [Status(int(s)) for s in status]
-        said = list(notes) if notes is not None else [None] * len(value_B)
+        said: list[str | None] = list(notes) if notes is not None else [None] * len(value_B)
         for i, finite in enumerate(torch.isfinite(value_B).tolist()):
             if not finite and stated[i] not in NO_VALUE:
                 stated[i], said[i] = Status.BROKEN, said[i] or NON_FINITE

@@ -74,7 +74,7 @@ class Shot:
     seed: int
     key: bytes
     digest: bytes | None = None
-    pixels: np.ndarray | None = None  # uint8 (H, W, C)
+    pixels: np.ndarray | None = None  # uint8 (C, H, W)
     failure: Failure | None = None
 
 

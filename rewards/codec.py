@@ -44,7 +44,7 @@ def decode_pixels(blob: bytes, digest: bytes) -> np.ndarray:
     try:
         header = json.loads(head)
         shape = tuple(int(n) for n in header["shape"])
-        if header["dtype"] != "uint8" or min(shape, default=0) < 0 or math.prod(shape) != len(raw):
+        if header["dtype"] != "uint8" or min(shape, default=0) < 1 or math.prod(shape) != len(raw):
             raise CorruptEntry(f"header {header} does not fit {len(raw)} bytes")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptEntry(f"unreadable header: {error}") from error

@@ -31,7 +31,7 @@ class Painter:
         self.generator, self.setting = generator, setting
 
     def __call__(self, shots: Sequence[Shot], watch: Stopwatch) -> list[np.ndarray | Failure]:
-        """One uint8 array (H, W, C) per shot; a non-finite image is drawn a second time before it is given up."""
+        """One uint8 array (C, H, W) per shot; a non-finite image is drawn a second time before it is given up."""
         arrays = self._frames(shots, watch)
         again = [i for i, array in enumerate(arrays) if array is None]
         if again:
@@ -64,7 +64,7 @@ class Painter:
 
 
 def _arrays(frames: Sequence[torch.Tensor]) -> list[np.ndarray | None]:
-    """Equal-sized (C, H, W) frames as uint8 (H, W, C); None where one is not finite."""
+    """Equal-sized (C, H, W) frames as uint8 arrays; None where one is not finite."""
     import torch
 
     with torch.no_grad():
@@ -73,7 +73,7 @@ def _arrays(frames: Sequence[torch.Tensor]) -> list[np.ndarray | None]:
         if batch.is_floating_point() and not bool(torch.isfinite(batch.sum())):  # one pass where all is well
             good = torch.isfinite(batch).flatten(1).all(1).tolist()
             batch = torch.nan_to_num(batch)
-        arrays = as_uint8(batch).permute(0, 2, 3, 1).contiguous().numpy()
+        arrays = as_uint8(batch).numpy()
     return [array if fine else None for array, fine in zip(arrays, good, strict=True)]
 
 

@@ -22,9 +22,9 @@ class Scorer:
         import numpy as np
         import torch
 
-        frames = np.stack([unit.shot.pixels for unit in units])  # type: ignore[arg-type]  # (B, H, W, C), drawn before
+        frames = np.stack([unit.shot.pixels for unit in units])  # type: ignore[arg-type]  # (B, C, H, W), drawn before
         digests = tuple(unit.shot.digest or b"" for unit in units)
-        media = Media(torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous(), digest=digests)
+        media = Media(torch.from_numpy(frames), digest=digests)
         items = [item_of(unit) for unit in units]
         with watch, torch.no_grad():
             scores = self.member.score(media, items, deadline=self.deadline.at)

@@ -59,6 +59,8 @@ class ScoreKeys:
 
 def pixel_digest(pixels: np.ndarray) -> bytes:
     """Content address of a uint8 array, shape included."""
+    import numpy as np
+
     one = hashlib.sha256(repr(pixels.shape).encode())
-    one.update(memoryview(pixels).cast("B") if pixels.flags.c_contiguous else pixels.tobytes())
+    one.update(np.ascontiguousarray(pixels).data.cast("B"))
     return one.digest()[:KEY_BYTES]

@@ -6,6 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from rewards.accounting import Accounting, mean
 from rewards.base import Item, Scores, Status
 from rewards.cases import Case, Outcome, PartScore, Target, Unit
@@ -56,7 +58,7 @@ def outcome_of(
         seeds=tuple([unit.shot.seed for unit in units]),
         values=tuple([math.nan if isinstance(a, Failure) else a.value for a in answers]),
         parts_per_seed=tuple([{} if isinstance(a, Failure) else a.parts for a in answers]),
-        images=[unit.shot.pixels for unit in units] if images else [],
+        images=[_as_image(unit.shot.pixels) for unit in units] if images else [],
         copied=case.copied,
     )
     failures = [answer for answer in answers if isinstance(answer, Failure)]
@@ -109,6 +111,11 @@ def mean_gain(targets: Sequence[Target], outcomes: Sequence[Outcome], baselines:
     base = {row: outcome.value for row, outcome in zip(rows, baselines, strict=True)}
     pairs = [(outcome.value, base[target.row_id]) for target, outcome in zip(targets, outcomes, strict=True)]
     return mean(value - held for value, held in pairs if value is not None and held is not None)
+
+
+def _as_image(pixels: np.ndarray | None) -> np.ndarray | None:
+    """(C, H, W) → (H, W, C), as picture libraries want it."""
+    return None if pixels is None else np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
 def _as_scores(answers: Sequence[Answer]) -> Scores:

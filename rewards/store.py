@@ -67,7 +67,7 @@ class Store:
         return self._get(keys, LINK)
 
     def get_pixels(self, digests: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """Digests → uint8 arrays (H, W, C), read-only, for those held."""
+        """Digests → uint8 arrays (C, H, W), read-only, for those held."""
         return self._get(digests, BLOB)
 
     def get_scores(self, keys: Sequence[bytes]) -> dict[bytes, PartScore]:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import pickle
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -365,6 +367,14 @@ def test_worker_threads_are_made_on_first_use_only(make_bridge, call):
 def test_score_of_a_slow_reward_within_the_deadline_is_kept(make_bridge, call):
     rewards, _, _ = call(make_bridge(reward=Slow(seconds=0.05)), ["a dog"], ["a red dog"])
     assert rewards[0] is not None
+
+
+@pytest.mark.parametrize(
+    "module", ["rewards", "rewards.base", "rewards.store", "rewards.compose", "rewards.bridge"]
+)
+def test_importing_rewards_loads_no_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
 def test_bridge_is_exported_by_the_package():
