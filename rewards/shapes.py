@@ -58,9 +58,12 @@ class ShapesJudge:
         pixels = media.pixels
         if pixels.is_floating_point():
             pixels = (pixels.detach().clamp(0, 1) * 255 + 0.5).byte()
-        images = (
-            pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy() if pixels.ndim == 4 else [None] * len(items)
-        )
+        if pixels.ndim != 4:
+            note = f"the shapes judge reads images (B, C, H, W), not {tuple(pixels.shape)}"
+            return Scores.of(
+                [math.nan] * len(items), status=[Status.BROKEN] * len(items), notes=[note] * len(items)
+            )
+        images = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         values: list[float] = []
         status: list[Status] = []
         notes: list[str | None] = []

@@ -134,7 +134,7 @@ def detect(pixels: np.ndarray) -> Detection:
     classes = _classes(values, background)
     objects = []
     for color in np.unique(classes[classes != -1]):
-        labels, _ = ndimage.label(classes == color)
+        labels = np.asarray(ndimage.label(classes == color)[0])  # type: ignore[index]
         for label, box in enumerate(ndimage.find_objects(labels), start=1):
             component = labels[box] == label
             area = int(component.sum())

@@ -16,9 +16,8 @@ from scipy.optimize import linear_sum_assignment
 from diffusion_core.worlds.shapes.render import relation_holds
 
 if TYPE_CHECKING:
-    from rewards.shapes_detector import Detected, Detection
-
     from diffusion_core.worlds.shapes.spec import ExcludeSpec, ObjectSpec, SceneSpec
+    from rewards.shapes_detector import Detected, Detection
 
 KINDS = ("count", "shape", "color", "size", "relation", "background", "exclude", "extra")
 _TIES = 720  # orders tried when relations leave it open which of two equal objects is meant

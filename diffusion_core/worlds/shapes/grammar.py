@@ -52,7 +52,11 @@ def _group(rng: np.random.Generator, count: int) -> ObjectSpec:
     shape = str(rng.choice(LETTERS)) if letter else str(rng.choice(core)) if rng.random() < 0.97 else None
     color = str(rng.choice(list(COLORS))) if rng.random() < 0.93 or shape is None else None
     size = None if letter or rng.random() >= 0.6 else str(rng.choice(SIZES))
-    return ObjectSpec(shape=shape, color=color, size=size, count=count)
+    return ObjectSpec.model_validate({"shape": shape, "color": color, "size": size, "count": count})
+
+
+def _relation(rng: np.random.Generator, a: int, b: int) -> RelationSpec:
+    return RelationSpec.model_validate({"a": a, "rel": str(rng.choice(list(RELATIONS))), "b": b})
 
 
 def _sample(rng: np.random.Generator, n_objects: int) -> SceneSpec:
@@ -68,13 +72,13 @@ def _sample(rng: np.random.Generator, n_objects: int) -> SceneSpec:
     relations: list[RelationSpec] = []
     if len(groups) > 1 and rng.random() < 0.55:
         order = rng.permutation(len(groups))
-        relations.append(RelationSpec(a=int(order[0]), rel=str(rng.choice(list(RELATIONS))), b=int(order[1])))
+        relations.append(_relation(rng, int(order[0]), int(order[1])))
         if len(groups) > 2 and rng.random() < 0.3:
-            relations.append(
-                RelationSpec(a=int(order[1]), rel=str(rng.choice(list(RELATIONS))), b=int(order[2]))
-            )
+            relations.append(_relation(rng, int(order[1]), int(order[2])))
     background = str(rng.choice(list(BACKGROUNDS))) if rng.random() < 0.65 else None
-    return SceneSpec(objects=tuple(groups), relations=tuple(relations), background=background)
+    return SceneSpec.model_validate(
+        {"objects": tuple(groups), "relations": tuple(relations), "background": background}
+    )
 
 
 def sample_spec(

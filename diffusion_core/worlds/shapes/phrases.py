@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from diffusion_core.worlds.shapes.lexicon import (
     SHAPE_SYNONYMS,
     SIZE_SYNONYMS,
 )
-from diffusion_core.worlds.shapes.spec import LETTERS, SceneSpec
+from diffusion_core.worlds.shapes.spec import LETTERS, RelationSpec, SceneSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Voice:
     shuffle: bool = False
 
 
-def _pick(options: tuple[str, ...], rng: np.random.Generator, chance: float) -> str:
+def _pick(options: Sequence[str], rng: np.random.Generator, chance: float) -> str:
     """The dialect's own word, or with `chance` one of the others."""
     return (
         str(options[int(rng.integers(1, len(options)))])
@@ -133,7 +133,7 @@ def reference(spec: SceneSpec, index: int, rng: np.random.Generator, voice: Voic
     return "the " + " ".join(word for word in words if word)
 
 
-def relation(spec: SceneSpec, entry: object, rng: np.random.Generator, voice: Voice) -> str:
+def relation(spec: SceneSpec, entry: RelationSpec, rng: np.random.Generator, voice: Voice) -> str:
     """One relation as a clause; an inverting voice says "b right of a" for "a left of b"."""
     a, rel, b = entry.a, entry.rel, entry.b
     if voice.invert:

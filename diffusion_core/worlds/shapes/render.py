@@ -6,7 +6,7 @@ Masks are made once by 8 x 8 supersampling in numpy, so that an image is the sam
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def _inside(shape: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
             return inside & glyph[row.clip(0, 6), column.clip(0, 4)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def mask(shape: str, diameter: int) -> np.ndarray:
     """Coverage of each pixel, float32 (diameter, diameter) in [0, 1]."""
     sub = 8

@@ -21,7 +21,6 @@ from diffusion_core.worlds.shapes.spec import (
     LETTERS,
     SHAPES,
     ExcludeSpec,
-    ObjectSpec,
     RelationSpec,
     SceneSpec,
 )
@@ -122,7 +121,7 @@ def _negated(name: str, frame: str) -> None:
         absent = _absent_shape(spec, rng)
         if absent is None:
             return None
-        changed = spec.model_copy(update={"exclude": (ExcludeSpec(shape=absent),)})
+        changed = spec.model_copy(update={"exclude": (ExcludeSpec.model_validate({"shape": absent}),)})
         text = frame.format(things=_things(spec, rng), tail=_tail(spec, rng), absent=say.plural(absent))
         return text, changed, ("negation",)
 
@@ -147,7 +146,7 @@ def _no_color(spec: SceneSpec, rng: np.random.Generator) -> tuple[str, SceneSpec
     if None in used or not free:
         return None
     absent = str(rng.choice(free))
-    changed = spec.model_copy(update={"exclude": (ExcludeSpec(color=absent),)})
+    changed = spec.model_copy(update={"exclude": (ExcludeSpec.model_validate({"color": absent}),)})
     return f"{_things(spec, rng)}{_tail(spec, rng)}, nothing {absent}", changed, ("negation",)
 
 
@@ -157,7 +156,7 @@ def _correction(name: str, frame: str) -> None:
     def template(spec: SceneSpec, rng: np.random.Generator) -> tuple[str, SceneSpec, tuple[str, ...]] | None:
         if len(spec.objects) != 1 or (absent := _absent_shape(spec, rng)) is None:
             return None
-        changed = spec.model_copy(update={"exclude": (ExcludeSpec(shape=absent),)})
+        changed = spec.model_copy(update={"exclude": (ExcludeSpec.model_validate({"shape": absent}),)})
         text = frame.format(things=_things(spec, rng), tail=_tail(spec, rng), absent=say.plural(absent))
         return text, changed, ("negation", "correction")
 
@@ -316,7 +315,10 @@ def _row(name: str, frame: str, rel: str) -> None:
     def template(spec: SceneSpec, rng: np.random.Generator) -> tuple[str, SceneSpec, tuple[str, ...]] | None:
         if not 2 <= len(spec.objects) <= 3 or any(o.count != (1, 1) for o in spec.objects):
             return None
-        chain = tuple(RelationSpec(a=g, rel=rel, b=g + 1) for g in range(len(spec.objects) - 1))
+        chain = tuple(
+            RelationSpec.model_validate({"a": g, "rel": rel, "b": g + 1})
+            for g in range(len(spec.objects) - 1)
+        )
         changed = spec.model_copy(update={"relations": chain})
         things = ", ".join(say.group(spec, g, rng, _PLAIN) for g in range(len(spec.objects)))
         background = " " + say.background(spec, rng, _PLAIN) if spec.background else ""
@@ -418,4 +420,4 @@ def sample_user_prompt(
             return prompt
 
 
-__all__ = ["TEMPLATES", "ObjectSpec", "UserPrompt", "sample_user_prompt", "templates_of", "user_prompt"]
+__all__ = ["TEMPLATES", "UserPrompt", "sample_user_prompt", "templates_of", "user_prompt"]
