@@ -30,7 +30,12 @@ Rows = Sequence[Mapping[str, Any]]
 ATOMS = ("count", "shape", "color", "size", "relation", "background", "exclude", "extra")
 VERDICTS = ("strict", "shaped", "geneval", "tifa_am", "tifa_gm")
 BASELINES = ("original", "template", "zero_shot", "rules", "sft", "sft_continued")
-PREFERENCE = ("grpo", "rewriter", "sft_continued", "sft")  # which trained arm is "ours", the first that is there
+PREFERENCE = (
+    "grpo",
+    "rewriter",
+    "sft_continued",
+    "sft",
+)  # which trained arm is "ours", the first that is there
 
 
 def main_arm(arms: Sequence[str]) -> str | None:
@@ -51,7 +56,12 @@ def score_table(rows: Rows, prompts: Sequence[Prompt], seeds: int, part: str | N
 
 
 def analyse(
-    prompts: Sequence[Prompt], texts: Mapping[str, Sequence[Text]], rows: Mapping[str, Rows], *, seeds: int, seed: int = 0
+    prompts: Sequence[Prompt],
+    texts: Mapping[str, Sequence[Text]],
+    rows: Mapping[str, Rows],
+    *,
+    seeds: int,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Everything `evaluation.json` says of one set."""
     arms = list(rows)
@@ -59,7 +69,11 @@ def analyse(
     judged = any("strict" in row["parts"] for found in rows.values() for row in found)
     values = {arm: score_table(found, prompts, seeds, None) for arm, found in rows.items()}
     # A reward of the user's own has a value and no verdicts: then the value is what the headline is about.
-    headline = {arm: score_table(found, prompts, seeds, "strict") for arm, found in rows.items()} if judged else values
+    headline = (
+        {arm: score_table(found, prompts, seeds, "strict") for arm, found in rows.items()}
+        if judged
+        else values
+    )
     kept_PS = complete_cases(headline)
     ours, tags = main_arm(arms), [prompt.tags for prompt in prompts]
     found: dict[str, Any] = {
@@ -73,16 +87,29 @@ def analyse(
         "paired": {},
         "gap_closed": Interval(None).to_json(),
     }
-    tables = {name: {arm: score_table(r, prompts, seeds, name) for arm, r in rows.items()} for name in (*VERDICTS, *ATOMS)}
+    tables = {
+        name: {arm: score_table(r, prompts, seeds, name) for arm, r in rows.items()}
+        for name in (*VERDICTS, *ATOMS)
+    }
     for arm in arms:
-        entry: dict[str, Any] = {"about": ABOUT.get(arm, "a trained rewriter"), "n_prompts": len(prompts), "n_seeds": seeds}
+        entry: dict[str, Any] = {
+            "about": ABOUT.get(arm, "a trained rewriter"),
+            "n_prompts": len(prompts),
+            "n_seeds": seeds,
+        }
         entry["n_missing"] = int((~np.isfinite(headline[arm])).sum())
         for name in VERDICTS:
-            entry[name] = mean_interval(tables[name][arm], weights_DP, kept_PS & np.isfinite(tables[name][arm])).to_json()
+            entry[name] = mean_interval(
+                tables[name][arm], weights_DP, kept_PS & np.isfinite(tables[name][arm])
+            ).to_json()
         entry["value"] = mean_interval(values[arm], weights_DP, kept_PS & np.isfinite(values[arm])).to_json()
-        entry["pass_at_k"] = pass_at_k(headline[arm], weights_DP).to_json() if judged else Interval(None).to_json()
+        entry["pass_at_k"] = (
+            pass_at_k(headline[arm], weights_DP).to_json() if judged else Interval(None).to_json()
+        )
         entry["atoms"] = {name: _mean(tables[name][arm], kept_PS) for name in ATOMS}
-        entry["by_tag"] = {tag: {"mean": m, "n": n} for tag, (m, n) in by_tag(headline[arm], tags, kept_PS).items()}
+        entry["by_tag"] = {
+            tag: {"mean": m, "n": n} for tag, (m, n) in by_tag(headline[arm], tags, kept_PS).items()
+        }
         entry |= _text_figures(prompts, texts[arm]) | _image_figures(rows[arm])
         if arm != "original" and "original" in arms:
             versus = win_tie_loss(headline[arm], headline["original"], weights_DP, kept_PS)
@@ -96,7 +123,9 @@ def analyse(
     if ours is not None:
         found["gap_closed"] = found["arms"][ours].get("gap_closed", found["gap_closed"])
     for arm, base in _pairs(arms, ours):
-        found["paired"][f"{arm}-{base}"] = difference(headline[arm], headline[base], weights_DP, kept_PS).to_json()
+        found["paired"][f"{arm}-{base}"] = difference(
+            headline[arm], headline[base], weights_DP, kept_PS
+        ).to_json()
     return found
 
 
@@ -116,10 +145,16 @@ def _text_figures(prompts: Sequence[Prompt], texts: Sequence[Text]) -> dict[str,
     words = np.array([len(text.text.split()) for text in texts])
     before = np.array([len(prompt.prompt.split()) for prompt in prompts])
     return {
-        "words": {"mean": float(words.mean()), "p95": float(np.percentile(words, 95)), "original_mean": float(before.mean())},
+        "words": {
+            "mean": float(words.mean()),
+            "p95": float(np.percentile(words, 95)),
+            "original_mean": float(before.mean()),
+        },
         "changed_rate": float(np.mean([text.changed for text in texts])),
         "fallback_rate": float(np.mean([text.fallback for text in texts])),
-        "fallback_reasons": dict(Counter(text.reason for text in texts if text.fallback and text.reason).most_common()),
+        "fallback_reasons": dict(
+            Counter(text.reason for text in texts if text.fallback and text.reason).most_common()
+        ),
         "violation_rate": float(np.mean([bool(text.violations) for text in texts])),
         "violations": dict(Counter(code for text in texts for code in text.violations).most_common()),
     }
@@ -147,4 +182,9 @@ def summary(analysis: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         }
         for arm, entry in analysis["arms"].items()
     }
-    return {"seconds": round(seconds, 1), "arms": arms, "gap_closed": analysis["gap_closed"], "paired": analysis["paired"]}
+    return {
+        "seconds": round(seconds, 1),
+        "arms": arms,
+        "gap_closed": analysis["gap_closed"],
+        "paired": analysis["paired"],
+    }

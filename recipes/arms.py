@@ -29,7 +29,9 @@ ABOUT = {
     "oracle": "the canonical caption of what was asked for",
 }
 FIXED = ("original", "template", "zero_shot", "rules", "oracle")
-GENERAL_TEMPLATE = "{prompt}, high quality, highly detailed, sharp focus"  # what prompt guides tell people to append
+GENERAL_TEMPLATE = (
+    "{prompt}, high quality, highly detailed, sharp focus"  # what prompt guides tell people to append
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,11 @@ class PlainArm:
         found = []
         for prompt in prompts:
             text = self.write(prompt)
-            codes = () if text == prompt.prompt else tuple(v.code for v in check(prompt.prompt, text, self.dialect))
+            codes = (
+                ()
+                if text == prompt.prompt
+                else tuple(v.code for v in check(prompt.prompt, text, self.dialect))
+            )
             found.append(Text(text, text != prompt.prompt, violations=codes))
         return found
 
@@ -86,7 +92,9 @@ class RewriterArm:
         results = self.load().rewrite([prompt.prompt for prompt in prompts])
         silent = sum(result.reason == "upstream_error" for result in results)
         if silent:  # a server may fall back then, a measurement may not
-            raise LLMError(f"arm {self.name}: the model did not answer for {silent} of {len(results)} prompts; its error is above")
+            raise LLMError(
+                f"arm {self.name}: the model did not answer for {silent} of {len(results)} prompts; its error is above"
+            )
         return [Text(r.prompt, r.changed, r.fallback_used, r.reason, tuple(r.violations)) for r in results]
 
 
@@ -113,7 +121,9 @@ def zero_shot_arm(base: str, template: str, dialect: str, backend: Backend) -> R
 
         return Rewriter.from_pretrained(base, backend=backend, template=template, dialect=dialect)
 
-    return RewriterArm("zero_shot", f"{base}-{dialect}-{load_template(template).fingerprint}-{_code_hash()}", load)
+    return RewriterArm(
+        "zero_shot", f"{base}-{dialect}-{load_template(template).fingerprint}-{_code_hash()}", load
+    )
 
 
 def plain_arm(name: str, dialect_name: str) -> PlainArm:
@@ -134,7 +144,9 @@ def plain_arm(name: str, dialect_name: str) -> PlainArm:
         return PlainArm(name, lambda prompt: rules_rewrite(prompt.prompt), dialect)
     if name == "oracle":
         return PlainArm(name, _oracle, dialect)
-    raise ValueError(f"unknown arm {name!r}; known: {', '.join(FIXED)}, and trained ones by --adapter NAME=FOLDER")
+    raise ValueError(
+        f"unknown arm {name!r}; known: {', '.join(FIXED)}, and trained ones by --adapter NAME=FOLDER"
+    )
 
 
 def _oracle(prompt: Prompt) -> str:
@@ -148,7 +160,9 @@ def _oracle(prompt: Prompt) -> str:
 def folder_hash(folder: Path) -> str:
     """sha256 over the names and bytes of a folder's files, training state left out."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.suffix in (".json", ".safetensors", ".txt", ".jinja")):
+    for path in sorted(
+        p for p in folder.iterdir() if p.is_file() and p.suffix in (".json", ".safetensors", ".txt", ".jinja")
+    ):
         digest.update(json.dumps([path.name, path.stat().st_size]).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

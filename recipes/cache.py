@@ -27,7 +27,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("action", nargs="?", choices=("stats", "clear"), default="stats", help="stats (default) or clear")
+    parser.add_argument(
+        "action", nargs="?", choices=("stats", "clear"), default="stats", help="stats (default) or clear"
+    )
     parser.add_argument("--path", help="another cache folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -39,7 +41,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.action == "clear":
             freed = store.clear()
-            say(json.dumps({"freed_bytes": freed}) if args.json else f"cleared {store.folder}: {size_words(freed)} freed")
+            say(
+                json.dumps({"freed_bytes": freed})
+                if args.json
+                else f"cleared {store.folder}: {size_words(freed)} freed"
+            )
             return 0
         found = store.stats()
     finally:
@@ -48,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
         say(json.dumps(found, indent=2))
         return 0
     say(f"folder   {found['folder']}")
-    say(f"images   {found['images']:,} ({size_words(found['image_bytes'])}), reached by {found['links']:,} prompts and seeds")
+    say(
+        f"images   {found['images']:,} ({size_words(found['image_bytes'])}), reached by {found['links']:,} prompts and seeds"
+    )
     say(f"scores   {found['scores']:,}")
     say(f"in all   {size_words(found['bytes'])} of {size_words(found['max_bytes'])}")
     return 0

@@ -101,7 +101,9 @@ def message_of(error: Exception) -> str:
     return f"{type(error).__name__}: {text} (unforeseen; the same command with --debug shows where)"
 
 
-_EXPECTED = frozenset({"BatchError", "LLMError", "RewardOutage", "ScoreUnavailable", "StageFailed"})  # by name: their modules may be unloaded
+_EXPECTED = frozenset(
+    {"BatchError", "LLMError", "RewardOutage", "ScoreUnavailable", "StageFailed"}
+)  # by name: their modules may be unloaded
 
 
 if __name__ == "__main__":

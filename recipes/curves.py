@@ -21,7 +21,10 @@ CHARTS: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
     ("groups without a signal", (("", ("frac_reward_zero_std",)),)),
     ("tokens per rewrite", (("", ("completions/mean_length",)),)),
     ("rewrites refused by the guards", (("", ("image_reward/n_policy",)),)),
-    ("token accuracy", (("training", ("mean_token_accuracy",)), ("validation", ("eval_mean_token_accuracy",)))),
+    (
+        "token accuracy",
+        (("training", ("mean_token_accuracy",)), ("validation", ("eval_mean_token_accuracy",))),
+    ),
     ("entropy", (("", ("entropy",)),)),
 )
 COLOURS = ("#2457d6", "#b45309", "#1a7f37")
@@ -106,18 +109,30 @@ def svg(lines: Sequence[tuple[str, Series]]) -> str:
     for tick in y_ticks:
         _, y = place(x_low, tick)
         out.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_W - 8}" y2="{y:.1f}" stroke="#e3e6ea"/>')
-        out.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" font-size="11" fill="#57606a">{tick:.4g}</text>')
+        out.append(
+            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" font-size="11" fill="#57606a">{tick:.4g}</text>'
+        )
     for x_value, anchor in ((x_low, "start"), (x_high, "end")):
         x, _ = place(x_value, y_low)
-        out.append(f'<text x="{x:.1f}" y="{_H - 7}" text-anchor="{anchor}" font-size="11" fill="#57606a">step {x_value:.0f}</text>')
+        out.append(
+            f'<text x="{x:.1f}" y="{_H - 7}" text-anchor="{anchor}" font-size="11" fill="#57606a">step {x_value:.0f}</text>'
+        )
     for (label, points), colour in zip(lines, COLOURS, strict=False):
-        out.append(f'<polyline points="{path(points)}" fill="none" stroke="{colour}" stroke-width="1" opacity="0.25"/>')
-        out.append(f'<polyline points="{path(smooth(points))}" fill="none" stroke="{colour}" stroke-width="2"><title>{escape(label)}</title></polyline>')
+        out.append(
+            f'<polyline points="{path(points)}" fill="none" stroke="{colour}" stroke-width="1" opacity="0.25"/>'
+        )
+        out.append(
+            f'<polyline points="{path(smooth(points))}" fill="none" stroke="{colour}" stroke-width="2"><title>{escape(label)}</title></polyline>'
+        )
     labelled = [(label, colour) for (label, _), colour in zip(lines, COLOURS, strict=False) if label]
     x = _LEFT + 8.0
     for label, colour in labelled if len(labelled) > 1 else ():
-        out.append(f'<rect x="{x:.0f}" y="{_H - 17}" width="9" height="9" fill="{colour}" transform="translate(60 0)"/>')
-        out.append(f'<text x="{x + 73:.0f}" y="{_H - 8}" font-size="11" fill="#24292f">{escape(label)}</text>')
+        out.append(
+            f'<rect x="{x:.0f}" y="{_H - 17}" width="9" height="9" fill="{colour}" transform="translate(60 0)"/>'
+        )
+        out.append(
+            f'<text x="{x + 73:.0f}" y="{_H - 8}" font-size="11" fill="#24292f">{escape(label)}</text>'
+        )
         x += 26 + 6.2 * len(label)
     out.append("</svg>")
     return "".join(out)

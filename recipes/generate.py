@@ -29,15 +29,33 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("prompt", help="the text the generator is given")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="PNG file; with -n above 1 a number is put before .png")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first image, the next ones count up (default 0)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="PNG file; with -n above 1 a number is put before .png",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the first image, the next ones count up (default 0)"
+    )
     parser.add_argument("-n", "--n", type=int, default=1, help="number of images (default 1)")
-    parser.add_argument("--model", help="folder, diffusers id, module:object or URL (default: the embedded generator)")
+    parser.add_argument(
+        "--model", help="folder, diffusers id, module:object or URL (default: the embedded generator)"
+    )
     parser.add_argument("--steps", type=int, help="sampling steps (default: the generator's)")
-    parser.add_argument("--guidance", type=float, help="classifier-free guidance scale (default: the generator's)")
+    parser.add_argument(
+        "--guidance", type=float, help="classifier-free guidance scale (default: the generator's)"
+    )
     parser.add_argument("--rewrite", action="store_true", help="rewrite the prompt first")
-    parser.add_argument("--adapter", help="the rewriter's folder (default: the newest runs/*/rewriter); implies --rewrite")
-    parser.add_argument("--native", action="store_true", help="keep the generator's resolution; small images are magnified otherwise")
+    parser.add_argument(
+        "--adapter", help="the rewriter's folder (default: the newest runs/*/rewriter); implies --rewrite"
+    )
+    parser.add_argument(
+        "--native",
+        action="store_true",
+        help="keep the generator's resolution; small images are magnified otherwise",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,9 +77,12 @@ def run(args: argparse.Namespace) -> int:
         prompt = Rewriter.from_pretrained(str(rewriter_folder(args.adapter)), backend="transformers")(prompt)
         say(prompt)
     generator = load_generator(args.model)
-    args.output.parent.mkdir(parents=True, exist_ok=True)  # before the work, so that a wrong path costs nothing
+    args.output.parent.mkdir(
+        parents=True, exist_ok=True
+    )  # before the work, so that a wrong path costs nothing
     requests = [
-        GenerationRequest(prompt, seed=args.seed + k, steps=args.steps, guidance=args.guidance) for k in range(args.n)
+        GenerationRequest(prompt, seed=args.seed + k, steps=args.steps, guidance=args.guidance)
+        for k in range(args.n)
     ]
     saved = 0
     try:
@@ -74,7 +95,10 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt as stop:
         stop.add_note(f"{saved} of {args.n} images are saved beside {args.output}.")
         raise
-    remark(f"wrote {_name(args.output, 0, args.n)}" + (f" … {_name(args.output, args.n - 1, args.n)}" if args.n > 1 else ""))
+    remark(
+        f"wrote {_name(args.output, 0, args.n)}"
+        + (f" … {_name(args.output, args.n - 1, args.n)}" if args.n > 1 else "")
+    )
     return 0
 
 

@@ -70,7 +70,14 @@ def arm_texts(arm: Arm, prompts: Sequence[Prompt], folder: Path) -> list[Text]:
 
 
 def arm_rows(
-    arm: str, prompts: Sequence[Prompt], texts: Sequence[Text], bridge: Bridge, folder: Path, *, pictures: int, ticker: Ticker
+    arm: str,
+    prompts: Sequence[Prompt],
+    texts: Sequence[Text],
+    bridge: Bridge,
+    folder: Path,
+    *,
+    pictures: int,
+    ticker: Ticker,
 ) -> list[dict[str, Any]]:
     """One row per (prompt, seed), kept or measured; PNGs of the first `pictures` prompts."""
     setting = (bridge.generator.fingerprint, bridge.reward.fingerprint, bridge.seed, bridge.images_per_prompt)
@@ -83,7 +90,9 @@ def arm_rows(
         return kept
     rows: list[dict[str, Any]] = []
     for chunk in batches(list(enumerate(zip(prompts, texts, strict=True))), _CHUNK):
-        outcomes = bridge.score_texts([_row(p) for _, (p, _) in chunk], [t.text for _, (_, t) in chunk], images=True)
+        outcomes = bridge.score_texts(
+            [_row(p) for _, (p, _) in chunk], [t.text for _, (_, t) in chunk], images=True
+        )
         for (index, (prompt, text)), outcome in zip(chunk, outcomes, strict=True):
             made = list(_samples(prompt, text, outcome, bridge.seeds(prompt.row_id)))
             if index < pictures:

@@ -76,7 +76,9 @@ def statistics(image: np.ndarray) -> dict[str, float]:
     }
 
 
-def strip(rows: Sequence[tuple[str, str, Sequence[np.ndarray], Sequence[np.ndarray]]], *, tile: int = 144) -> np.ndarray:
+def strip(
+    rows: Sequence[tuple[str, str, Sequence[np.ndarray], Sequence[np.ndarray]]], *, tile: int = 144
+) -> np.ndarray:
     """A before/after figure: per row (prompt, rewrite, images of the prompt, images of the rewrite), same seeds left and right."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -109,7 +111,9 @@ def _tile(image: np.ndarray, side: int) -> Any:
     from PIL import Image
 
     small = min(image.shape[:2]) < side
-    return Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS)
+    return Image.fromarray(image).resize(
+        (side, side), Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
+    )
 
 
 def _wrap(text: str, font: Any, width: float) -> list[str]:

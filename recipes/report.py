@@ -34,8 +34,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", type=Path, help="an evaluation's folder: it holds evaluation.json")
-    parser.add_argument("--curves", type=Path, action="append", default=[], help="folder of a training run (may be given several times)")
-    parser.add_argument("--also", type=Path, action="append", default=[], help="a further evaluation whose sets are shown too")
+    parser.add_argument(
+        "--curves",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of a training run (may be given several times)",
+    )
+    parser.add_argument(
+        "--also", type=Path, action="append", default=[], help="a further evaluation whose sets are shown too"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,11 +57,17 @@ def write_report(folder: Path, curves: Sequence[Path] = (), also: Sequence[Path]
 
     evaluations = [(place, _evaluation(place)) for place in (*also, folder)]
     sets = [
-        set_view(name, analysis, place / "sets" / name) for place, found in evaluations for name, analysis in found["sets"].items()
+        set_view(name, analysis, place / "sets" / name)
+        for place, found in evaluations
+        for name, analysis in found["sets"].items()
     ]
     main = evaluations[-1][1]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string((files("recipes") / "templates" / "report.html.j2").read_text(encoding="utf-8"))
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.from_string(
+        (files("recipes") / "templates" / "report.html.j2").read_text(encoding="utf-8")
+    )
     html = page.render(
         sets=sets,
         headline=next((view for view in sets if view["name"] == main["headline"]), sets[0]),
@@ -104,7 +118,9 @@ def set_view(name: str, analysis: Mapping[str, Any], folder: Path) -> dict[str, 
         "versus": versus_rows(arms, ours),
         "tags": tag_rows(arms, ours),
         "atoms": atom_rows(arms),
-        "pictures": picture_rows(folder, [arm for arm in ("original", "sft", ours or "oracle") if arm in arms]),
+        "pictures": picture_rows(
+            folder, [arm for arm in dict.fromkeys(("original", "sft", ours or list(arms)[-1])) if arm in arms]
+        ),
     }
 
 
@@ -155,7 +171,9 @@ def picture_rows(folder: Path, arms: Sequence[str]) -> list[dict[str, Any]]:
     from recipes.pictures import data_uri, load_png
 
     answers = {arm: _lines(folder / f"{arm}.texts.jsonl") for arm in arms}
-    verdicts = {arm: {(row["row_id"], row["k"]): row for row in _lines(folder / f"{arm}.rows.jsonl")} for arm in arms}
+    verdicts = {
+        arm: {(row["row_id"], row["k"]): row for row in _lines(folder / f"{arm}.rows.jsonl")} for arm in arms
+    }
     rows = []
     for i, first in enumerate(answers[arms[0]][:_SHOWN] if arms else ()):
         row_id, shown = first["row_id"], []
@@ -164,9 +182,19 @@ def picture_rows(folder: Path, arms: Sequence[str]) -> list[dict[str, Any]]:
             for k in range(_SEEDS_SHOWN):
                 path = picture_path(folder, arm, row_id, k)
                 if path.is_file():
-                    images.append({"uri": data_uri(shrink(load_png(path))), **_verdict(verdicts[arm].get((row_id, k)))})
+                    images.append(
+                        {"uri": data_uri(shrink(load_png(path))), **_verdict(verdicts[arm].get((row_id, k)))}
+                    )
             answer = answers[arm][i]["answer"]
-            shown.append({"arm": arm, "text": answer["text"], "changed": answer["changed"], "reason": answer["reason"], "images": images})
+            shown.append(
+                {
+                    "arm": arm,
+                    "text": answer["text"],
+                    "changed": answer["changed"],
+                    "reason": answer["reason"],
+                    "images": images,
+                }
+            )
         rows.append({"prompt": first["prompt"], "arms": shown})
     return rows
 
@@ -191,12 +219,21 @@ def _verdict(row: Mapping[str, Any] | None) -> dict[str, Any]:
     parts = row["parts"]
     if "strict" not in parts:
         return {"right": None, "words": f"{row['value']:.3f}"}
-    wrong = [name for name in ("count", "shape", "color", "size", "relation", "background", "exclude", "extra") if parts.get(name, 1) < 1]
-    return {"right": parts["strict"] >= 1, "words": "all as asked" if parts["strict"] >= 1 else "wrong: " + ", ".join(wrong)}
+    wrong = [
+        name
+        for name in ("count", "shape", "color", "size", "relation", "background", "exclude", "extra")
+        if parts.get(name, 1) < 1
+    ]
+    return {
+        "right": parts["strict"] >= 1,
+        "words": "all as asked" if parts["strict"] >= 1 else "wrong: " + ", ".join(wrong),
+    }
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]  # the first says what it was made from
+    return [
+        json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]
+    ]  # the first says what it was made from
 
 
 def run_view(folder: Path) -> dict[str, Any] | None:

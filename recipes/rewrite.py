@@ -34,9 +34,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--input", type=Path, help="file of prompts: .txt, .jsonl or .csv")
     parser.add_argument("--output", type=Path, help="JSONL file for the rewrites (needed with --input)")
     parser.add_argument("--adapter", help="the rewriter's folder (default: the newest runs/*/rewriter)")
-    parser.add_argument("--backend", choices=("auto", "vllm", "transformers"), default="auto", help="what runs the model (default auto)")
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "vllm", "transformers"),
+        default="auto",
+        help="what runs the model (default auto)",
+    )
     parser.add_argument("--n", type=int, default=1, help="rewrites per prompt (default 1)")
-    parser.add_argument("--json", action="store_true", help="print the whole result of a single prompt, with reason and violations")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the whole result of a single prompt, with reason and violations",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +60,11 @@ def run(args: argparse.Namespace) -> int:
     backend = "transformers" if args.backend == "auto" else args.backend
     rewriter = Rewriter.from_pretrained(str(rewriter_folder(args.adapter)), backend=backend)
     for result in rewriter.rewrite([args.prompt], n=args.n):
-        say(json.dumps(result.model_dump(exclude_none=True), ensure_ascii=False) if args.json else result.prompt)
+        say(
+            json.dumps(result.model_dump(exclude_none=True), ensure_ascii=False)
+            if args.json
+            else result.prompt
+        )
         if result.fallback_used:
             remark(f"(returned unchanged: {result.reason})")
     return 0
@@ -65,7 +78,9 @@ def _file(args: argparse.Namespace) -> int:
     from rewriter.datasets import read_prompts
 
     if args.output is None:
-        raise ValueError("--input needs --output FILE.jsonl: that is where the rewrites go, and where an interrupted run goes on")
+        raise ValueError(
+            "--input needs --output FILE.jsonl: that is where the rewrites go, and where an interrupted run goes on"
+        )
     if args.n != 1:
         raise ValueError("--n is for a single prompt; a file gets one rewrite per prompt")
     total = len(read_prompts(args.input))  # a bad file costs no model start

@@ -17,8 +17,14 @@ def rewriter_folder(given: str | None, root: Path = RUNS) -> Path:
         if not folder.is_dir():
             raise FileNotFoundError(f"no rewriter in {folder}: the folder does not exist")
         nested = folder / "rewriter"
-        return nested if not (folder / "rewriter.json").is_file() and (nested / "rewriter.json").is_file() else folder
+        return (
+            nested
+            if not (folder / "rewriter.json").is_file() and (nested / "rewriter.json").is_file()
+            else folder
+        )
     found = sorted(root.glob("*/rewriter/rewriter.json"), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise FileNotFoundError(f"no trained rewriter in {root}/*/rewriter: make one with `rewright demo`, or name one with --adapter")
+        raise FileNotFoundError(
+            f"no trained rewriter in {root}/*/rewriter: make one with `rewright demo`, or name one with --adapter"
+        )
     return found[-1].parent

@@ -140,7 +140,11 @@ def _status(stage: Stage, row: Mapping | None = None) -> str:
     if "step" not in row:
         return "working"
     words = [f"step {row['step']:.0f}" + (f" of {stage.steps}" if stage.steps else "")]
-    words += [f"{name} {row[name]:.3f}" for name in ("reward", "loss", "eval_loss") if isinstance(row.get(name), float)]
+    words += [
+        f"{name} {row[name]:.3f}"
+        for name in ("reward", "loss", "eval_loss")
+        if isinstance(row.get(name), float)
+    ]
     return ", ".join(words)
 
 

@@ -71,7 +71,9 @@ def _interval(mean: float, drawn_D: np.ndarray) -> Interval:
     return Interval(float(mean), float(low), float(high))
 
 
-def mean_interval(scores_PS: np.ndarray, weights_DP: np.ndarray, kept_PS: np.ndarray | None = None) -> Interval:
+def mean_interval(
+    scores_PS: np.ndarray, weights_DP: np.ndarray, kept_PS: np.ndarray | None = None
+) -> Interval:
     """The mean over samples (by default those with a score) and its interval."""
     kept_PS = np.isfinite(scores_PS) if kept_PS is None else kept_PS
     if not kept_PS.any():
@@ -79,7 +81,9 @@ def mean_interval(scores_PS: np.ndarray, weights_DP: np.ndarray, kept_PS: np.nda
     return _interval(float(scores_PS[kept_PS].mean()), _drawn_means(scores_PS, kept_PS, weights_DP))
 
 
-def difference(a_PS: np.ndarray, b_PS: np.ndarray, weights_DP: np.ndarray, kept_PS: np.ndarray | None = None) -> Interval:
+def difference(
+    a_PS: np.ndarray, b_PS: np.ndarray, weights_DP: np.ndarray, kept_PS: np.ndarray | None = None
+) -> Interval:
     """Mean of a - b over samples that both have (and that are kept), paired by prompt and seed."""
     delta_PS = a_PS - b_PS
     kept_PS = np.isfinite(delta_PS) & (True if kept_PS is None else kept_PS)
@@ -137,11 +141,17 @@ def win_tie_loss(
 def pass_at_k(strict_PS: np.ndarray, weights_DP: np.ndarray) -> Interval:
     """Share of prompts with at least one success among their S seeds; a prompt without any score is left out."""
     seen_P1 = np.isfinite(strict_PS).any(axis=1, keepdims=True)
-    best_P1 = np.where(seen_P1, np.nanmax(np.where(np.isfinite(strict_PS), strict_PS, -np.inf), axis=1, keepdims=True), np.nan)
+    best_P1 = np.where(
+        seen_P1,
+        np.nanmax(np.where(np.isfinite(strict_PS), strict_PS, -np.inf), axis=1, keepdims=True),
+        np.nan,
+    )
     return mean_interval((best_P1 >= 1.0).astype(np.float64), weights_DP, seen_P1)
 
 
-def by_tag(scores_PS: np.ndarray, tags: Sequence[Sequence[str]], kept_PS: np.ndarray | None = None) -> dict[str, tuple[float, int]]:
+def by_tag(
+    scores_PS: np.ndarray, tags: Sequence[Sequence[str]], kept_PS: np.ndarray | None = None
+) -> dict[str, tuple[float, int]]:
     """Per tag the mean score of its prompts and how many prompts carry it."""
     kept_PS = np.isfinite(scores_PS) if kept_PS is None else np.isfinite(scores_PS) & kept_PS
     found = {}

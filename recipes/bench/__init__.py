@@ -30,14 +30,20 @@ TARGETS = {
     "speedup_rollout_generation_scoring": (AT_LEAST, 1.8),
 }
 
-_DESCRIPTION = "Measure the parts. Run it on a quiet machine: beside another busy process CPU figures fall several-fold."
-_EPILOG = "benches:\n" + "\n".join(f"  {name:<10} {about}" for name, about in BENCHES.items()) + """
+_DESCRIPTION = (
+    "Measure the parts. Run it on a quiet machine: beside another busy process CPU figures fall several-fold."
+)
+_EPILOG = (
+    "benches:\n"
+    + "\n".join(f"  {name:<10} {about}" for name, about in BENCHES.items())
+    + """
 
 examples:
   rewright bench                     all of them
   rewright bench detector generator
   rewright bench grpo --output bench.json
 """
+)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -48,7 +54,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("which", nargs="*", default=[], metavar="BENCH", help=f"{', '.join(BENCHES)} or all (default all)")
+    parser.add_argument(
+        "which", nargs="*", default=[], metavar="BENCH", help=f"{', '.join(BENCHES)} or all (default all)"
+    )
     parser.add_argument("--output", type=Path, help="also write the figures to this JSON file")
 
 
@@ -64,7 +72,13 @@ def run(args: argparse.Namespace) -> int:
     for name in BENCHES if "all" in asked else dict.fromkeys(asked):
         remark(f"{name}: {BENCHES[name]}")
         found[name] = import_module(f"recipes.bench.{name}").run()
-        say(table([name, "measured", "target", ""], [_line(metric, value) for metric, value in found[name].items()]) + "\n")
+        say(
+            table(
+                [name, "measured", "target", ""],
+                [_line(metric, value) for metric, value in found[name].items()],
+            )
+            + "\n"
+        )
         if args.output is not None:
             args.output.parent.mkdir(parents=True, exist_ok=True)
             args.output.write_text(json.dumps({"load": load, **found}, indent=2) + "\n", encoding="utf-8")

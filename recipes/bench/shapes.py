@@ -14,7 +14,10 @@ def run(clean: int = 2000, damaged: int = 200) -> dict[str, float]:
     """Shares of scenes with strict verdict 1: every object, relation and background read back as it was drawn."""
     from diffusion_core.worlds.shapes.render import CANVAS, GEOMETRIES
 
-    found = {f"clean_{canvas}px_exact_share": exact_share(clean, canvas, lambda image, _: image) for canvas in GEOMETRIES}
+    found = {
+        f"clean_{canvas}px_exact_share": exact_share(clean, canvas, lambda image, _: image)
+        for canvas in GEOMETRIES
+    }
     for name, damage in DAMAGES:
         found[f"{name}_{CANVAS}px_exact_share"] = exact_share(damaged, CANVAS, damage)
     return found
@@ -45,7 +48,12 @@ def blur(sigma: float) -> Damage:
     def smear(image: np.ndarray, _: np.random.Generator) -> np.ndarray:
         from scipy import ndimage
 
-        return ndimage.gaussian_filter(image.astype(np.float32), (sigma, sigma, 0)).round().clip(0, 255).astype(np.uint8)
+        return (
+            ndimage.gaussian_filter(image.astype(np.float32), (sigma, sigma, 0))
+            .round()
+            .clip(0, 255)
+            .astype(np.uint8)
+        )
 
     return smear
 

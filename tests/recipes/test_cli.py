@@ -113,7 +113,23 @@ def test_what_nobody_foresaw_is_still_one_line(obedient, monkeypatch, capsys):
 def test_images_are_written_and_seeds_count_up(obedient, capsys):
     from recipes.pictures import load_png
 
-    assert main(["generate", "two red circles", "-o", "new/x.png", "-n", "2", "--seed", "5", "--model", "fake_world:generator"]) == 0
+    assert (
+        main(
+            [
+                "generate",
+                "two red circles",
+                "-o",
+                "new/x.png",
+                "-n",
+                "2",
+                "--seed",
+                "5",
+                "--model",
+                "fake_world:generator",
+            ]
+        )
+        == 0
+    )
     assert load_png(Path("new/x_0.png")).shape == (384, 384, 3)
     assert Path("calls.txt").read_text() == "two red circles|5\ntwo red circles|6\n"
 
@@ -149,7 +165,9 @@ def test_the_doctor_is_content_when_only_options_are_absent(obedient, monkeypatc
     import recipes.doctor as doctor
 
     real = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name in ("fastapi", "torchtune") else real(name))
+    monkeypatch.setattr(
+        doctor, "_version", lambda name: None if name in ("fastapi", "torchtune") else real(name)
+    )
     monkeypatch.setattr(doctor, "_models", list)
     assert main(["doctor", "--json"]) == 0
     assert {"level", "name", "found", "advice"} == set(json.loads(capsys.readouterr().out)[0])

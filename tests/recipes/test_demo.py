@@ -26,7 +26,9 @@ def fake_command(monkeypatch, code: str) -> None:
     import recipes.stages as module
 
     real = module.subprocess.Popen
-    monkeypatch.setattr(module.subprocess, "Popen", lambda argv, **kw: real([sys.executable, "-c", code], **kw))
+    monkeypatch.setattr(
+        module.subprocess, "Popen", lambda argv, **kw: real([sys.executable, "-c", code], **kw)
+    )
 
 
 def test_a_finished_stage_is_not_run_again_until_what_it_reads_changes(folder, monkeypatch):

@@ -11,7 +11,17 @@ from recipes.evaluation_sets import Prompt
 from recipes.measure import arm_texts
 from rewriter.schema import RewriteResult
 
-BASE = ["evaluate", "--prompts", "prompts.jsonl", "--generator", "fake_world:generator", "--seeds", "3", "--output", "out"]
+BASE = [
+    "evaluate",
+    "--prompts",
+    "prompts.jsonl",
+    "--generator",
+    "fake_world:generator",
+    "--seeds",
+    "3",
+    "--output",
+    "out",
+]
 PLAIN = [*BASE, "--arms", "original,rules,oracle"]
 
 
@@ -42,7 +52,9 @@ def test_the_figures_are_those_of_the_known_outcome(obedient):
 def test_every_arm_is_drawn_with_the_same_seeds_and_every_image_has_its_row(obedient):
     assert main(PLAIN) == 0
     rows = {
-        arm: [json.loads(line) for line in Path(f"out/sets/yours/{arm}.rows.jsonl").read_text().splitlines()[1:]]
+        arm: [
+            json.loads(line) for line in Path(f"out/sets/yours/{arm}.rows.jsonl").read_text().splitlines()[1:]
+        ]
         for arm in ("original", "rules", "oracle")
     }
     assert [len(found) for found in rows.values()] == [12, 12, 12]
@@ -61,7 +73,9 @@ def test_a_finished_arm_is_not_measured_again_and_a_changed_one_is(obedient):
     assert Path("out/sets/yours/oracle.rows.jsonl").stat().st_mtime_ns == before
     assert calls() == drawn
     with Path("prompts.jsonl").open("a") as out:
-        out.write('{"prompt": "an orange cross", "spec": {"objects": [{"shape": "cross", "color": "orange"}]}}\n')
+        out.write(
+            '{"prompt": "an orange cross", "spec": {"objects": [{"shape": "cross", "color": "orange"}]}}\n'
+        )
     assert main(PLAIN) == 0
     assert read("out/summary.json")["arms"]["oracle"]["n_prompts"] == 5
 
@@ -96,7 +110,16 @@ def test_prompts_without_specs_get_pictures_and_no_verdict(obedient, capsys):
 
 def test_a_reward_of_ones_own_needs_no_spec(obedient):
     Path("plain.txt").write_text("a fox\na dog in the rain\n")
-    argv = [*BASE[:1], "--prompts", "plain.txt", *BASE[3:], "--arms", "original,template", "--reward", "fake_world:length"]
+    argv = [
+        *BASE[:1],
+        "--prompts",
+        "plain.txt",
+        *BASE[3:],
+        "--arms",
+        "original,template",
+        "--reward",
+        "fake_world:length",
+    ]
     assert main(argv) == 0
     found = read("out/evaluation.json")["sets"]["yours"]
     assert found["metric"] == "value"
@@ -139,7 +162,13 @@ class Parrot:
         self.calls += 1
         fell = self.reason is not None
         return [
-            RewriteResult(prompt=p if fell else p.upper(), original=p, changed=not fell, fallback_used=fell, reason=self.reason)
+            RewriteResult(
+                prompt=p if fell else p.upper(),
+                original=p,
+                changed=not fell,
+                fallback_used=fell,
+                reason=self.reason,
+            )
             for p in prompts
         ]
 

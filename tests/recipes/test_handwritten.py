@@ -42,12 +42,25 @@ def test_the_oracle_caption_names_what_the_spec_names():
         spec = SceneSpec.model_validate(prompt.spec)
         words = caption(spec)
         for group in spec.objects:
-            assert all(word is None or word.lower() in words.lower() for word in (group.color, group.size, group.shape))
+            assert all(
+                word is None or word.lower() in words.lower()
+                for word in (group.color, group.size, group.shape)
+            )
 
 
 def test_the_kinds_of_difficulty_are_all_there():
     tags = Counter(tag for prompt in PROMPTS for tag in prompt.tags)
-    for kind in ("negation", "pronoun", "vague_count", "comparative", "synonym", "language", "typo", "letter", "background"):
+    for kind in (
+        "negation",
+        "pronoun",
+        "vague_count",
+        "comparative",
+        "synonym",
+        "language",
+        "typo",
+        "letter",
+        "background",
+    ):
         assert tags[kind] >= 5, kind
 
 
@@ -66,4 +79,6 @@ def test_held_out_prompts_are_new_combinations_in_new_wordings():
     assert held_out(10) == prompts[:10], "the first ones do not depend on how many are asked for"
     assert all(prompt.tags for prompt in prompts)
     # A template may widen the spec ("a few"), which moves its hash; what it was sampled from was held out.
-    assert np.mean([split_of(SceneSpec.model_validate(prompt.spec)) == "held_out" for prompt in prompts]) > 0.7
+    assert (
+        np.mean([split_of(SceneSpec.model_validate(prompt.spec)) == "held_out" for prompt in prompts]) > 0.7
+    )

@@ -11,13 +11,21 @@ from recipes.cli import main
 from recipes.curves import charts, read_series, smooth, svg, ticks
 from recipes.pictures import data_uri, enlarge, grid, load_png, save_png, statistics, strip
 
-EVALUATE = "evaluate --prompts prompts.jsonl --generator fake_world:generator --seeds 2 --arms original,rules,oracle --output out".split()
+EVALUATE = ["evaluate", "--prompts", "prompts.jsonl", "--generator", "fake_world:generator", "--seeds", "2", "--arms", "original,rules,oracle", "--output", "out"]
 
 
 @pytest.fixture
 def page(obedient) -> str:
     with Path("prompts.jsonl").open("a") as out:
-        out.write(json.dumps({"prompt": "<script>alert(1)</script> & a red circle", "spec": {"objects": [{"color": "red"}]}}) + "\n")
+        out.write(
+            json.dumps(
+                {
+                    "prompt": "<script>alert(1)</script> & a red circle",
+                    "spec": {"objects": [{"color": "red"}]},
+                }
+            )
+            + "\n"
+        )
     assert main(EVALUATE) == 0
     return Path("out/report.html").read_text(encoding="utf-8")
 
@@ -48,7 +56,9 @@ def test_the_page_is_made_for_phones_too(page):
 def test_curves_and_a_second_evaluation_are_added(obedient, page):
     run = Path("grpo")
     run.mkdir()
-    rows = [{"step": s, "reward": 0.5 + s / 40, "image_reward/baseline": 0.5, "loss": 1 / s} for s in range(1, 21)]
+    rows = [
+        {"step": s, "reward": 0.5 + s / 40, "image_reward/baseline": 0.5, "loss": 1 / s} for s in range(1, 21)
+    ]
     (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + '\n{"step": 21, "rew')
     assert main(["report", "out", "--curves", "grpo", "--also", "out"]) == 0
     text = Path("out/report.html").read_text()
@@ -87,7 +97,10 @@ def test_ticks_cover_the_range_in_few_round_steps(low, high):
 
 def test_a_chart_stays_inside_its_frame():
     drawn = svg([("a & b", [(0.0, -5.0), (3.0, 9.0), (10.0, 2.0)])])
-    xs, ys = zip(*(map(float, p.split(",")) for p in re.search(r'polyline points="([^"]+)"', drawn)[1].split()), strict=True)
+    xs, ys = zip(
+        *(map(float, p.split(",")) for p in re.search(r'polyline points="([^"]+)"', drawn)[1].split()),
+        strict=True,
+    )
     assert min(xs) >= 0
     assert max(xs) <= 340
     assert min(ys) >= 0
