@@ -16,7 +16,6 @@ Nothing that is not finite leaves. What never arrives ends at the deadline, not 
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -38,6 +37,7 @@ from rewards.screening import Screen, unscreened
 from rewards.seeds import shared_seeds
 from rewards.store import Store
 from rewards.workers.local import LocalWorker
+from rewards.workers.waiting import in_daemon_thread
 
 
 class Bridge:
@@ -138,9 +138,9 @@ class Bridge:
             raise ValueError(f"{len(completions)} completions for {len(rows)} prompts")
         epoch = int(getattr(trainer_state, "epoch", None) or 0) if self.reseed == "epoch" else 0
         deadline = Deadline.after(call_budget_s(self.deadline_s))
-        # a thread of the loop's own pool waits for the worker, so that other rewards of the step go on meanwhile
-        outcomes, cases, metrics = await asyncio.to_thread(
-            self._score_completions, rows, completions, epoch, deadline
+        # a thread waits for the worker, so that other rewards of the step go on meanwhile
+        outcomes, cases, metrics = await in_daemon_thread(
+            lambda: self._score_completions(rows, completions, epoch, deadline)
         )
         if log_metric is not None:
             for metric, value in metrics.items():

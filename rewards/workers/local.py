@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from rewards.deadline import Deadline
 from rewards.failures import CallTimeout
 
 T = TypeVar("T")
@@ -67,31 +68,32 @@ class LocalWorker:
 
     def run(self, work: Callable[[], T], timeout_s: float | None = None) -> T:
         """The result of `work()`, or its exception, or CallTimeout after `timeout_s` (waiting for a turn counts)."""
+        end = Deadline.after(timeout_s)
         if not self._turn.acquire(timeout=-1 if timeout_s is None else timeout_s):
             raise CallTimeout(f"no turn on the worker within {timeout_s:.3g} s")
         try:
-            return self._run_in_turn(work, timeout_s)
+            return self._run_in_turn(work, end)
         finally:
             self._turn.release()
 
-    def _run_in_turn(self, work: Callable[[], T], timeout_s: float | None) -> T:
+    def _run_in_turn(self, work: Callable[[], T], end: Deadline) -> T:
         self._hanging = [thread for thread in self._hanging if thread.is_alive()]
         if len(self._hanging) >= self.max_abandoned:
-            self._hanging[0].join(timeout_s)
+            self._hanging[0].join(end.remaining())
             if self._hanging[0].is_alive():
                 raise CallTimeout(f"{len(self._hanging)} earlier calls still hang; the worker takes no more")
         if self._lane is None:
             self._lane = _Lane(self.threads)
         future = self._lane.submit(work)
         try:
-            return future.result(timeout_s)
+            return future.result(end.remaining())
         except TimeoutError:
             if future.done():  # the job's own TimeoutError, or it ended in the very last moment
                 return future.result()
             lane, self._lane = self._lane, None
             lane.end()
             self._hanging.append(lane.thread)
-            raise CallTimeout(f"the call did not come back within {timeout_s:.3g} s") from None
+            raise CallTimeout("the call did not come back in time") from None
 
     @property
     def hanging(self) -> int:

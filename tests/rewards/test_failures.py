@@ -556,3 +556,34 @@ def test_broken_samples_are_written_to_the_quarantine_file(make_bridge, tmp_path
     assert len(records) == 4
     assert {r["conditioning"] for r in records} == {"a red dog number 0", "a red dog number 1"}
     assert all(r["cause"] == "crash" and "this scorer has a bug" in r["note"] for r in records)
+
+
+def test_waiting_for_a_turn_counts_towards_the_time_out():
+    worker, release = LocalWorker(), threading.Event()
+    holder = threading.Thread(target=lambda: worker.run(lambda: release.wait(5.0)))
+    holder.start()
+    time.sleep(0.05)
+    threading.Timer(0.2, release.set).start()
+    began = time.monotonic()
+    with pytest.raises(CallTimeout):
+        worker.run(lambda: time.sleep(5.0), 0.4)
+    assert time.monotonic() - began < 0.6
+    holder.join()
+
+
+def test_process_can_end_while_a_scorer_hangs():
+    code = """
+import asyncio, threading
+from rewards.workers.waiting import in_daemon_thread
+async def main():
+    try:
+        await asyncio.wait_for(in_daemon_thread(threading.Event().wait), 0.2)
+    except TimeoutError:
+        print("gave up")
+asyncio.run(main())
+"""
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (0, "gave up\n")
