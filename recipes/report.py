@@ -243,5 +243,36 @@ def run_view(folder: Path) -> dict[str, Any] | None:
     path = folder / "metrics.jsonl"
     if not path.is_file():
         return None
-    drawn = charts(read_series(path))
-    return {"name": folder.name, "charts": drawn} if drawn else None
+    series = read_series(path)
+    drawn = charts(series)
+    return {"name": folder.name, "charts": drawn, "cost": cost_of(series)} if drawn else None
+
+
+_PARTS = {  # where a training step's time goes: name in the metrics, words for the page
+    "time/rollout": "roll-out",
+    "image_reward/generate_seconds": "images",
+    "image_reward/score_seconds": "scoring",
+    "time/train": "training",
+    "time/sync": "weight sync",
+}
+
+
+def cost_of(series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """'120 steps in 14.2 min; a step 7.1 s: roll-out 2.0, images 3.1, …', as far as it was logged."""
+    from statistics import median
+
+    words = []
+    if series.get("seconds"):
+        step, seconds = series["seconds"][-1]
+        words.append(f"{step:.0f} steps in {seconds / 60:.1f} min")
+    parts = [
+        f"{label} {median(v for _, v in series[name]):.1f} s"
+        for name, label in _PARTS.items()
+        if series.get(name)
+    ]
+    if series.get("step_time"):
+        words.append(
+            f"a step {median(v for _, v in series['step_time']):.1f} s"
+            + (f": {', '.join(parts)}" if parts else "")
+        )
+    return "; ".join(words)

@@ -11,7 +11,19 @@ from recipes.cli import main
 from recipes.curves import charts, read_series, smooth, svg, ticks
 from recipes.pictures import data_uri, enlarge, grid, load_png, save_png, statistics, strip
 
-EVALUATE = ["evaluate", "--prompts", "prompts.jsonl", "--generator", "fake_world:generator", "--seeds", "2", "--arms", "original,rules,oracle", "--output", "out"]
+EVALUATE = [
+    "evaluate",
+    "--prompts",
+    "prompts.jsonl",
+    "--generator",
+    "fake_world:generator",
+    "--seeds",
+    "2",
+    "--arms",
+    "original,rules,oracle",
+    "--output",
+    "out",
+]
 
 
 @pytest.fixture
@@ -59,11 +71,13 @@ def test_curves_and_a_second_evaluation_are_added(obedient, page):
     rows = [
         {"step": s, "reward": 0.5 + s / 40, "image_reward/baseline": 0.5, "loss": 1 / s} for s in range(1, 21)
     ]
+    rows = [{**row, "seconds": 6.0 * row["step"], "step_time": 6.0, "time/rollout": 2.0} for row in rows]
     (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)) + '\n{"step": 21, "rew')
     assert main(["report", "out", "--curves", "grpo", "--also", "out"]) == 0
     text = Path("out/report.html").read_text()
     assert "Training: grpo" in text
     assert text.count("<svg") == 2, "reward with its baseline, and loss"
+    assert "20 steps in 2.0 min; a step 6.0 s: roll-out 2.0 s" in text
     assert text.count("Your prompts") == 2 + page.count("Your prompts") - 1
 
 
