@@ -231,7 +231,7 @@ class VLLMBackend:
             self._lora = LoRARequest("rewriter", 1, str(Path(self.model).resolve()))
             options |= {"enable_lora": True, "max_lora_rank": _adapter_rank(self.model)}
         try:
-            self._engine = vllm.LLM(**(options | self.engine))
+            self._engine: Any = vllm.LLM(**(options | self.engine))
         except (RuntimeError, ValueError, OSError) as error:
             raise LLMError(f"vLLM could not start with {weights!r}: {error}") from error
         self.tokenizer: Any = self._engine.get_tokenizer()
@@ -261,6 +261,13 @@ class VLLMBackend:
         self.tally.prompt_tokens += sum(len(o.prompt_token_ids or ()) for o in outputs)
         self.tally.completion_tokens += sum(len(c.token_ids) for o in outputs for c in o.outputs)
         return [[c.text.removesuffix(eos) for c in o.outputs] for o in outputs]
+
+    def close(self) -> None:
+        """Stop the engine's process now instead of when the interpreter ends."""
+        engine, self._engine = self._engine, None
+        core = getattr(getattr(engine, "llm_engine", None), "engine_core", None)
+        if core is not None:
+            core.shutdown()
 
 
 def cpu_has_bf16() -> bool:
