@@ -587,3 +587,30 @@ asyncio.run(main())
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stdout) == (0, "gave up\n")
+
+
+def test_call_with_time_left_takes_over_what_a_shorter_one_was_making(make_bridge):
+    generator = ColourGenerator(delay_s=0.4)
+    bridge = make_bridge(generator, breaker=PATIENT, images_per_prompt=1)
+    row, text = [Row("1", "a dog")], ["a red dog"]
+    hasty = []
+    first = threading.Thread(target=lambda: hasty.extend(bridge.score_texts(row, text, deadline_s=0.2)))
+    first.start()
+    time.sleep(0.05)
+    patient = bridge.score_texts(row, text)[0]
+    first.join()
+    assert (hasty[0].value, hasty[0].cause) == (None, "deadline")
+    assert patient.ok
+
+
+def test_budget_is_at_most_a_third_of_the_collective_time_out_when_distributed(monkeypatch):
+    import sys
+    from types import SimpleNamespace
+
+    from rewards.deadline import call_budget_s
+
+    assert call_budget_s(600.0) == 600.0
+    distributed = SimpleNamespace(is_available=lambda: True, is_initialized=lambda: True)
+    monkeypatch.setitem(sys.modules, "torch.distributed", distributed)
+    assert call_budget_s(600.0) == call_budget_s(None) == 200.0
+    assert call_budget_s(50.0) == 50.0
