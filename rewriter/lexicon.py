@@ -58,6 +58,7 @@ NUMBER_WORDS: dict[str, dict[str, int]] = {
         **{"un": 1, "una": 1, "uno": 1, "docena": 12},
     },
 }
+_ANY_NUMBER = frozenset(word for table in NUMBER_WORDS.values() for word in table)
 TENS = {20, 30, 40, 50, 60, 70, 80, 90}
 
 NEGATION_CUES = wordset(
@@ -83,6 +84,20 @@ def stem(word: str) -> str:
     return word[:-1]
 
 
+class Token(NamedTuple):
+    """One word or one mark, with all that the word lists say about it."""
+
+    word: str  # lower case
+    key: str  # the canonical form under which it is compared; a mark is its own
+    is_word: bool
+    colors: frozenset[str]  # it may mean; empty for most words
+    nouns: frozenset[str]  # of the lexicon; at most one
+    may_count: bool  # a number in some language
+
+
+NOTHING: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, eq=False)
 class Lexicon:
     """A dialect's words: surface → the canonical keys it may stand for ("amber" → yellow, orange). Compared by identity."""
@@ -94,7 +109,7 @@ class Lexicon:
     phrases: Mapping[str, str]  # several words, or Chinese inside a run: replaced before tokens are cut
     ascii_phrase: re.Pattern[str] | None
     any_phrase: re.Pattern[str] | None
-    _keys: dict[str, str] = field(default_factory=dict, repr=False)
+    _tokens: dict[str, Token] = field(default_factory=dict, repr=False)
 
     @classmethod
     def build(
@@ -129,41 +144,29 @@ class Lexicon:
             every,
         )
 
-    def key(self, word: str) -> str:
-        """The canonical form under which a word is compared."""
-        known = self._keys.get(word)
+    def token(self, word: str) -> Token:
+        """The token of a lower-case word or mark."""
+        known = self._tokens.get(word)
         if known is None:
-            known = self._key(word)
-            if len(self._keys) < 50_000:  # model text is unbounded; this memory is not
-                self._keys[word] = known
+            known = self._read(word)
+            if len(self._tokens) < 50_000:  # model text is unbounded; this memory is not
+                self._tokens[word] = known
         return known
 
-    def _key(self, word: str) -> str:
+    def _read(self, word: str) -> Token:
+        if not word[0].isalnum():
+            return Token(word, word, False, NOTHING, NOTHING, False)
         base = stem(word)
-        for table in (self.nouns, self.sizes):
-            if found := table.get(word) or table.get(base):
-                return found
-        colors = self.colors.get(word) or self.colors.get(base)
-        if colors and len(colors) == 1:
-            return next(iter(colors))
-        return base
-
-    def noun(self, word: str) -> frozenset[str]:
-        """The noun of the lexicon a word stands for, empty for other words."""
-        found = self.nouns.get(self.key(word))
-        return frozenset((found,)) if found else frozenset()
-
-    def color(self, word: str) -> frozenset[str]:
-        """The colours a word may mean, empty for other words."""
-        return self.colors.get(word) or self.colors.get(stem(word)) or frozenset()
-
-
-class Token(NamedTuple):
-    """One word or one mark. `key` is the word's canonical form; a mark is its own key."""
-
-    word: str  # lower case
-    key: str
-    is_word: bool
+        colors = self.colors.get(word) or self.colors.get(base) or NOTHING
+        noun = self.nouns.get(word) or self.nouns.get(base)
+        key = (
+            noun
+            or self.sizes.get(word)
+            or self.sizes.get(base)
+            or (next(iter(colors)) if len(colors) == 1 else base)
+        )
+        may_count = any(c.isdigit() for c in word) or word in _ANY_NUMBER or base in _ANY_NUMBER
+        return Token(word, key, True, colors, frozenset((noun,)) if noun else NOTHING, may_count)
 
 
 def tokenize(text: str, lexicon: Lexicon) -> list[Token]:
@@ -177,8 +180,8 @@ def tokenize(text: str, lexicon: Lexicon) -> list[Token]:
         text = pattern.sub(lambda m: f" {lexicon.phrases[m[0]]} ", text)
     for expression, replacement in before_tokens:
         text = expression.sub(replacement, text)
-    key = lexicon.key
-    return [Token(w, key(w), True) if w[0].isalnum() else Token(w, w, False) for w in _TOKEN.findall(text)]
+    known, read = lexicon._tokens, lexicon.token
+    return [known.get(w) or read(w) for w in _TOKEN.findall(text)]
 
 
 def _phrase_pattern(phrases: Sequence[str]) -> re.Pattern[str] | None:

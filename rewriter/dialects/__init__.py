@@ -30,7 +30,7 @@ class Dialect(Strict):
     attributes: Literal["keep", "warn", "off"] = "warn"  # colours of the lexicon, and what they are bound to
     max_words: int = Field(default=200, ge=1)
     max_tokens: int | None = None  # of the text encoder, start and end tokens included
-    tokenizer: Literal["clip", "t5", "llm"] = "t5"
+    tokenizer: Literal["clip", "t5", "llm", "word"] = "t5"
     skip_above_words: int = Field(
         default=120, ge=1
     )  # a longer prompt is detailed enough and goes through as it is

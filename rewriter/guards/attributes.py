@@ -7,9 +7,10 @@ Works on the dialect's lexicon and on word order alone (number, size, colour, no
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 
 from rewriter.guards.facts import Facts
-from rewriter.lexicon import NUMBER_WORDS, Token, wordset
+from rewriter.lexicon import NOTHING, NUMBER_WORDS, Token, wordset
 
 _NOT_A_COLOR = wordset("mix mixture blend between combine combining mixing mixed shade shades tint hue")
 _OPEN = wordset(  # words that say a thing again or add to it: counts of phrases then do not add up by themselves
@@ -35,36 +36,35 @@ def lost_colors(original: Facts, rewrite: Facts) -> list[str]:
     """Colours the original states and the rewrite does not name (by any of their words)."""
     if not _NOT_A_COLOR.isdisjoint(original.words):
         return []
-    return _lost(original, rewrite, original.lexicon.color)
+    return _lost(original, rewrite, attrgetter("colors"))
 
 
 def lost_nouns(original: Facts, rewrite: Facts) -> list[str]:
     """Nouns of the lexicon that the original states and the rewrite does not (by any of their words)."""
-    return _lost(original, rewrite, original.lexicon.noun)
+    return _lost(original, rewrite, attrgetter("nouns"))
 
 
-def _lost(original: Facts, rewrite: Facts, meaning: Callable[[str], frozenset[str]]) -> list[str]:
-    said = {canonical for word in set(rewrite.words) for canonical in (meaning(word) or (word,))}
+def _lost(original: Facts, rewrite: Facts, meaning: Callable[[Token], frozenset[str]]) -> list[str]:
+    said = set().union(*map(meaning, rewrite.tokens))
     lost: list[str] = []
-    tokens, mask = original.tokens, original.negated.mask
-    for i, token in enumerate(tokens):
-        wanted = meaning(token.word) if token.is_word and mask[i] == 0 else frozenset()
-        if (
-            wanted
-            and not wanted & said
-            and token.word not in lost
-            and not _is_choice(tokens, i, meaning, said)
-        ):
+    tokens = original.tokens
+    for i, (token, negated) in enumerate(zip(tokens, original.negated.mask, strict=True)):
+        wanted = meaning(token)
+        if not wanted or negated or not wanted.isdisjoint(said) or token.word in lost:
+            continue
+        if token.word not in rewrite.words and not _is_choice(tokens, i, meaning, said):
             lost.append(token.word)
     return lost
 
 
-def _is_choice(tokens: list[Token], i: int, meaning: Callable[[str], frozenset[str]], said: set[str]) -> bool:
+def _is_choice(
+    tokens: list[Token], i: int, meaning: Callable[[Token], frozenset[str]], said: set[str]
+) -> bool:
     """ "red or blue": one of them is enough."""
     window = tokens[max(0, i - 4) : i + 5]
     if not any(t.word in ("or", "oder", "ou", "o", "either") for t in window):
         return False
-    return any(meaning(t.word) & said for t in window if t.is_word)
+    return any(meaning(t) & said for t in window)
 
 
 @lru_cache(maxsize=1024)
@@ -74,12 +74,11 @@ def groups(facts: Facts) -> list[Group]:
     counts = {n.index: n for n in facts.numbers}
     found: list[Group] = []
     for i, token in enumerate(tokens):
-        noun = lexicon.nouns.get(token.key)
-        if noun is None or mask[i]:
+        if not token.nouns or mask[i]:
             continue
-        j, size, colors, count = i - 1, None, frozenset[str](), None
-        if j >= 0 and tokens[j].is_word and lexicon.color(tokens[j].word) and not mask[j]:
-            colors = lexicon.color(tokens[j].word)
+        j, size, colors, count = i - 1, None, NOTHING, None
+        if j >= 0 and tokens[j].colors and not mask[j]:
+            colors = tokens[j].colors
             j -= 3 if j > 1 and tokens[j - 1].word == "-" else 1  # "canary-yellow" is one word
             if j >= 0 and tokens[j].word in ("or", "and", "-", "/"):
                 continue  # "red and blue circles": how many of each is not said
@@ -95,7 +94,7 @@ def groups(facts: Facts) -> list[Group]:
                 count = number.value if number.exact else None
             elif tokens[j].word in _ONE:
                 count = _ONE[tokens[j].word]
-        found.append(Group(count, size, colors, noun, definite))
+        found.append(Group(count, size, colors, token.key, definite))
     return found
 
 

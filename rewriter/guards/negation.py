@@ -185,9 +185,14 @@ for _entries, _kind in (
         _SEQUENCES[_first] = sorted(_SEQUENCES.get(_first, []) + _rows, key=lambda row: -len(row[0]))
 
 
+_STARTS = {*_SEQUENCES, *NEGATION_CUES, "nothing"}
+
+
 def _cue(tokens: list[Token], i: int) -> tuple[int, str]:
     """(length, kind) of the cue that starts at token i; kind is hard, soft, skip (negates nothing), taken back or none."""
     word = tokens[i].word
+    if word not in _STARTS and "n" not in word:  # most words
+        return 0, "none"
     for words, kind in _SEQUENCES.get(word, ()):
         if len(words) == 1 or tuple(t.word for t in tokens[i : i + len(words)]) == words:
             return len(words), kind

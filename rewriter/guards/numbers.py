@@ -40,12 +40,10 @@ class Number:
 
 def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[Number]:
     """All numbers, in order. A number inside a negated part ("not two but three") is not exact."""
-    table = NUMBER_WORDS.get(language, {}) | (
-        NUMBER_WORDS["en"] if language not in ("fr", "es", "de") else {}
-    )
+    table = NUMBER_WORDS.get(language, NUMBER_WORDS["en"])
     found: list[Number] = []
     for i, token in enumerate(tokens):
-        value = _value(token.word, table)
+        value = _value(token.word, table) if token.may_count else None
         if value is None:
             continue
         if _is_part_of_adjective(tokens, i, table):
