@@ -1,0 +1,65 @@
+"""The language model that is trained: base weights, tokenizer, and the LoRA adapter on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from recipes.arguments import RewriterArguments
+from recipes.configuration import ConfigError
+from rewriter.models import licence_of, resolve_base
+
+
+def load_tokenizer(args: RewriterArguments) -> Any:
+    """The tokenizer of the base model, padded on the left, where roll-outs need it."""
+    from rewriter.models import load_tokenizer as load
+
+    tokenizer = load(args.base_model)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def load_policy(args: RewriterArguments, adapter: str | None, seed: int) -> Any:
+    """A PeftModel with one trainable adapter: the one in the folder `adapter`, or a new one that changes nothing yet.
+
+    Raises ConfigError where base or adapter cannot be loaded, or do not fit together.
+    """
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    try:
+        base = AutoModelForCausalLM.from_pretrained(
+            resolve_base(args.base_model), dtype=getattr(torch, args.dtype)
+        )
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise ConfigError(f"base_model: {args.base_model!r} cannot be loaded: {first}") from error
+    if adapter is not None:
+        if not (Path(adapter) / "adapter_config.json").is_file():
+            raise ConfigError(
+                f"{adapter!r} holds no adapter (adapter_config.json); give the folder a training run wrote"
+            )
+        try:
+            return PeftModel.from_pretrained(base, adapter, is_trainable=True)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ConfigError(
+                f"the adapter in {adapter!r} does not fit the base model {args.base_model!r}: {error}"
+            ) from error
+    targets: Any = args.lora_target_modules
+    config = LoraConfig(
+        r=args.lora_r,
+        lora_alpha=args.lora_alpha,
+        lora_dropout=args.lora_dropout,
+        target_modules="all-linear" if targets == ["all-linear"] else targets,
+        task_type="CAUSAL_LM",
+    )
+    torch.manual_seed(seed)  # the adapter's first matrix is random
+    return get_peft_model(base, config)
+
+
+def base_licence(args: RewriterArguments) -> str:
+    """SPDX identifier of the base model: what the arguments say, else what is known, else "unknown"."""
+    return args.model_licence or licence_of(args.base_model)

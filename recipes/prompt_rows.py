@@ -1,0 +1,79 @@
+"""The prompts of a GRPO run, in the order in which it meets them.
+
+The list is as long as the run and depends on (seed, index) alone: a resumed or lengthened run meets the same prompts at the same steps.
+A file shorter than the run is repeated in a new order each time, under new row ids, so that its images get new seeds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from recipes.configuration import ConfigError
+from rewriter.datasets import PromptFileError, PromptRow, read_prompts
+
+log = logging.getLogger(__name__)
+WORLDS = ("shapes",)
+
+
+def prompt_rows(source: str, count: int, seed: int) -> list[PromptRow]:
+    """`count` rows from a prompt file, or drawn from an embedded world. Raises ConfigError naming the source."""
+    if source in WORLDS:
+        return shapes_rows(count, seed)
+    if not source:
+        raise ConfigError(
+            'prompts: missing; give a prompt file, or "shapes" for prompts of the embedded world'
+        )
+    try:
+        rows = read_prompts(source)
+    except PromptFileError as error:
+        known = "" if Path(source).suffix else f" (embedded worlds: {', '.join(WORLDS)})"
+        raise ConfigError(f"prompts: {error}{known}") from error
+    return repeated(rows, count, seed)
+
+
+def shapes_rows(count: int, seed: int) -> list[PromptRow]:
+    """User prompts of training scenes in training templates; each with the targets it asks for, and never its caption."""
+    import numpy as np
+
+    from diffusion_core.worlds.shapes.users import sample_user_prompt, templates_of
+
+    templates = templates_of("train")
+    rows = []
+    for index in range(count):
+        user = sample_user_prompt(np.random.default_rng([seed, 1, index]), split="train", templates=templates)
+        rows.append(
+            PromptRow(
+                f"shapes-{seed}-{index}",
+                user.text,
+                user.spec.to_json(),
+                licence="Apache-2.0",
+                source="shapes",
+                tags=user.tags,
+            )
+        )
+    return rows
+
+
+def repeated(rows: Sequence[PromptRow], count: int, seed: int) -> list[PromptRow]:
+    """Shuffled passes over the rows until there are `count`; from the second pass on, ids end in `@pass`."""
+    import numpy as np
+
+    found: list[PromptRow] = []
+    passes = 0
+    while len(found) < count:
+        order = np.random.default_rng([seed, 2, passes]).permutation(len(rows))
+        found += [
+            rows[i] if passes == 0 else replace(rows[i], id=f"{rows[i].id}@{passes}") for i in order.tolist()
+        ]
+        passes += 1
+    if passes > 1:
+        log.info("%d prompts are met about %.1f times each", len(rows), count / len(rows))
+    return found[:count]
+
+
+def licence_of_rows(rows: Sequence[PromptRow]) -> str:
+    """One identifier for all rows: theirs, joined by AND where they differ."""
+    return " AND ".join(sorted({row.licence for row in rows})) or "unknown"

@@ -1,0 +1,66 @@
+"""Going on after an interruption: which checkpoint is whole, and whether the run was over already.
+
+transformers writes a checkpoint file by file, `trainer_state.json` last. A process killed in between leaves a folder without a readable
+one: it is removed, and the run goes on from the one before.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from recipes.configuration import ConfigError
+
+log = logging.getLogger(__name__)
+STATE = "trainer_state.json"
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def checkpoints(output: Path) -> list[Path]:
+    """Checkpoint folders by step, whole or not."""
+    found = [
+        (int(m.group(1)), path) for path in output.glob("checkpoint-*") if (m := _NAME.fullmatch(path.name))
+    ]
+    return [path for _, path in sorted(found)]
+
+
+def state_of(checkpoint: Path) -> dict[str, Any] | None:
+    """The trainer's state in a checkpoint; None where the checkpoint was not written to its end."""
+    try:
+        return json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+
+
+def newest_checkpoint(output: Path, *, fresh: bool = False) -> Path | None:
+    """The newest whole checkpoint. Torn ones after it are removed; `fresh` removes all of them and returns None."""
+    for path in reversed(checkpoints(output)):
+        if not fresh and state_of(path) is not None:
+            return path
+        if not fresh:
+            log.warning("%s was not written to its end; going on from the one before", path)
+        shutil.rmtree(path)
+    return None
+
+
+def check_same_run(output: Path, config: dict[str, Any], allowed: frozenset[str]) -> None:
+    """Refuse to go on with a configuration that would not give the run that was begun.
+
+    `allowed` names the keys that may differ (the length of the run, what is logged). Raises ConfigError naming the others.
+    """
+    try:
+        before = json.loads((output / "run.json").read_text(encoding="utf-8"))["config"]
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return
+    now = json.loads(json.dumps(config, default=str))
+    changed = [key for key in sorted(before.keys() & now.keys() - allowed) if before[key] != now[key]]
+    if changed:
+        told = "; ".join(f"{key} was {before[key]!r}, now {now[key]!r}" for key in changed[:4])
+        raise ConfigError(
+            f"{output} holds an interrupted run with another configuration ({told}). "
+            f"Give the old values to go on with it, another output_dir for a new run, or --fresh to start over there"
+        )

@@ -1,0 +1,330 @@
+"""GRPO of a prompt rewriter on the rewards of generated images (arXiv:2402.03300; TRL's GRPOTrainer, vLLM in the same process).
+
+    rewright train rewriter/grpo/shapes_cpu --adapter runs/sft/rewriter
+    python -m recipes.rewriter_grpo --config rewriter/grpo/shapes_cpu --adapter runs/sft/rewriter
+    accelerate launch -m recipes.rewriter_grpo --config rewriter/grpo/qwen3-0.6b_sdxl_1xh100
+
+The policy sees user prompts and rewards, never a caption. A reward is the mean over M images of one rewrite, drawn with seeds that the
+whole group shares and judged against the *original* prompt. The un-rewritten prompts are scored on the same seeds and logged beside
+(`image_reward/baseline`, `image_reward/gain`).
+
+How advantages are made, and why the packaged configurations differ from TRL's defaults:
+
+- `scale_rewards: batch` (TRL: group). With M = 2 images a group's spread is partly the noise of the seeds. Dividing by the group's own
+  standard deviation blows up the groups where all rewrites are nearly alike, that is, where the difference is noise; one deviation for
+  the batch keeps their signal small (arXiv:2508.08221).
+- `loss_type: dapo` (TRL's default): the sum over tokens divided by all tokens of the batch. Dividing each completion by its own length
+  would pay for long wrong rewrites and short right ones (arXiv:2503.14476, arXiv:2503.20783).
+- one reward function, so there is nothing to aggregate between functions: image terms are composed inside it, where a term that failed
+  leaves no number. Across TRL functions a None counts as 0, which looks like a verdict.
+- `beta: 0` (TRL's default): the guards and the exact target keep the policy honest, and no reference model has to be run. With beta
+  above 0 the reference is the SFT adapter (TRL keeps a frozen copy of the adapter that was loaded), not the bare base model.
+- one optimizer step per generation: the policy is on its own samples, and every step is a boundary to resume at.
+
+Resuming: prompts, roll-out seeds and image seeds are functions of (seed, step). A resumed run differs from an uninterrupted one only by
+float32 rounding in vLLM; where this turns no token it is bitwise the same, which is what the test sees. Stated tolerance: 1e-6 on every
+adapter weight over the steps of the test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recipes.configuration import ConfigError, parse_arguments, resolved
+
+MAY_CHANGE = frozenset(
+    {
+        "canary_every", "canary_tolerance", "commercial_only", "dry_run", "fresh", "image_batch", "cache", "logging_steps", "max_steps",
+        "report_to", "save_steps", "save_total_limit", "log_baseline", "call_timeout_s", "reward_deadline_s", "logging_dir", "run_name",
+        "vllm_gpu_memory_utilization", "disable_tqdm",
+    }
+)  # fmt: skip
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parse → record → data → model → rewards → train → save. Returns the exit code."""
+    from trl import GRPOConfig
+
+    from recipes.arguments import GrpoArguments, RewriterArguments, RunArguments
+
+    run_args, model_args, grpo, config = parse_arguments(
+        (RunArguments, RewriterArguments, GrpoArguments, GRPOConfig), argv
+    )
+    check(grpo, config)
+    if run_args.dry_run:
+        return dry_run(run_args, model_args, grpo, config)
+    return train(run_args, model_args, grpo, config)
+
+
+def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
+    from datasets import Dataset
+    from trl import GRPOTrainer
+
+    from recipes.bridging import build_bridge, licences, load_generator, load_reward
+    from recipes.callbacks import Metrics, Progress
+    from recipes.licences import require_commercial
+    from recipes.policy import base_licence, load_policy, load_tokenizer
+    from recipes.prompt_rows import licence_of_rows, prompt_rows
+    from recipes.resume import check_same_run, newest_checkpoint, state_of
+    from recipes.run_record import MetricsLog, RunRecord, make_output, sha256_rows
+    from recipes.saved_rewriter import save_rewriter
+    from recipes.terminal import remark
+    from rewriter.datasets import to_grpo_rows
+    from rewriter.dialects import load_dialect
+    from rewriter.templates import load_template
+
+    began = time.monotonic()
+    output = make_output(config.output_dir)
+    settings = resolved((run_args, model_args, grpo, config))
+    template, dialect = load_template(model_args.template), load_dialect(model_args.dialect)
+    prompts = prompt_rows(grpo.prompts, prompts_needed(config), config.seed)
+    rows = to_grpo_rows(prompts, template)
+    generator, reward = load_generator(grpo), load_reward(grpo)
+    found = {
+        "model": base_licence(model_args),
+        "data": licence_of_rows(prompts),
+        **licences(grpo, generator, reward),
+    }
+    if run_args.commercial_only:
+        require_commercial(found)
+    checkpoint = newest_checkpoint(output, fresh=run_args.fresh)
+    if checkpoint is not None:
+        check_same_run(output, settings, MAY_CHANGE)
+    record = RunRecord(
+        output,
+        "rewriter_grpo",
+        settings,
+        {"run": config.seed},
+        found,
+        [dataset_entry(grpo.prompts, rows, sha256_rows)],
+    )
+    record.models = {
+        "generator": generator.fingerprint,
+        "reward": reward.fingerprint,
+        "template": template.fingerprint,
+    }
+    record.start(str(checkpoint) if checkpoint else None)
+    if checkpoint is not None:
+        remark(f"going on from {checkpoint}")
+
+    tokenizer = load_tokenizer(model_args)
+    model = load_policy(model_args, grpo.adapter, config.seed)
+    bridge = build_bridge(grpo, generator, reward, seed=config.seed, dialect=dialect, template=template)
+    metrics = Metrics(MetricsLog(output))
+    config.shuffle_dataset = False  # the rows are in the order of the run already
+    config.disable_tqdm = True
+    trainer = make_trainer(
+        GRPOTrainer, model, bridge, config, Dataset.from_list(rows), tokenizer, [metrics, Progress()], grpo
+    )
+    try:
+        if checkpoint is None or (state_of(checkpoint) or {}).get("global_step", 0) < config.max_steps:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        else:
+            trainer._load_from_checkpoint(str(checkpoint))
+            trainer.state.global_step = config.max_steps
+    except BaseException as error:
+        record.finish(
+            "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+            error=f"{type(error).__name__}: {error}",
+        )
+        raise
+    facts = {
+        "Recipe": "rewriter_grpo" + (f", from {grpo.adapter}" if grpo.adapter else ""),
+        "Steps": f"{trainer.state.global_step}, {config.generation_batch_size} completions each",
+        "Prompts": f"{grpo.prompts} ({found['data']})",
+        "Generator": f"{grpo.generator} ({found['generator']}), {grpo.images_per_prompt} images per rewrite",
+        "Reward": f"{grpo.reward} ({found['reward']}), against the user's own prompt",
+    }
+    folder = save_rewriter(
+        trainer.accelerator.unwrap_model(trainer.model),
+        tokenizer,
+        output,
+        model_args,
+        licence=found["model"],
+        max_new_tokens=config.max_completion_length,
+        facts=facts,
+    )
+    summary = summarise(output, trainer.state.global_step, time.monotonic() - began)
+    record.finish("finished", rewriter=str(folder), **summary)
+    remark(f"wrote {folder}")
+    return 0
+
+
+def make_trainer(
+    cls: Any,
+    model: Any,
+    bridge: Any,
+    config: Any,
+    dataset: Any,
+    tokenizer: Any,
+    callbacks: list[Any],
+    grpo: Any,
+) -> Any:
+    """The trainer with roll-outs, weight sync and canary of ours where vLLM is colocated; otherwise TRL's own generation."""
+    given = {
+        "model": model,
+        "reward_funcs": [bridge],
+        "args": config,
+        "train_dataset": dataset,
+        "processing_class": tokenizer,
+        "callbacks": callbacks,
+    }
+    if not (config.use_vllm and config.vllm_mode == "colocate"):
+        return without_progress_bar(cls(**given))
+    import warnings
+
+    from recipes.canary import Canary
+    from recipes.vllm_engine import Rollout, WeightSync, engine_start
+    from rewriter.templates import encode_chat
+
+    canary = None
+    if grpo.canary_every:
+        watched = [
+            encode_chat(tokenizer, row["prompt"]) + tokenizer(row["prompt_text"])["input_ids"]
+            for row in dataset.select(range(min(3, len(dataset))))
+        ]
+        canary = Canary(
+            [
+                ids[: config.vllm_max_model_length - 1 if config.vllm_max_model_length else 512]
+                for ids in watched
+            ],
+            grpo.canary_tolerance,
+            grpo.canary_every,
+        )
+    rollout = Rollout(config.seed, canary)
+    with engine_start(eager=grpo.vllm_eager, dtype=grpo.vllm_dtype), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=".*rollout_func.*"
+        )  # experimental: TRL is pinned to one minor version
+        trainer = cls(**given, rollout_func=rollout)
+    rollout.sync = WeightSync(trainer.vllm_generation)
+    return without_progress_bar(trainer)
+
+
+def without_progress_bar(trainer: Any) -> Any:
+    """transformers prints every log as a dict where its bar is off; ours is a line with the time left."""
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def prompts_needed(config: Any) -> int:
+    """Distinct prompts of the whole run: one group of `num_generations` completions each."""
+    per_generation = config.generation_batch_size // config.num_generations
+    reuse = config.steps_per_generation * config.num_iterations
+    generations = -(-config.max_steps * config.gradient_accumulation_steps // reuse)
+    return max(1, generations) * per_generation
+
+
+def check(grpo: Any, config: Any) -> None:
+    """What TRL would find out late or never. Raises ConfigError."""
+    if config.max_steps < 1:
+        raise ConfigError("max_steps: missing; a GRPO run needs its number of optimizer steps")
+    if not grpo.prompts:
+        raise ConfigError(
+            'prompts: missing; give a prompt file, or "shapes" for prompts of the embedded world'
+        )
+    if grpo.adapter is not None and not (Path(grpo.adapter) / "adapter_config.json").is_file():
+        raise ConfigError(
+            f"adapter: {grpo.adapter!r} holds no adapter (adapter_config.json); train one with rewright train rewriter/sft/…"
+        )
+    reuse = config.steps_per_generation * config.num_iterations
+    if config.save_strategy != "no" and (config.save_steps * config.gradient_accumulation_steps) % reuse:
+        raise ConfigError(
+            f"save_steps: {config.save_steps} steps end inside a generation batch (a batch is used for "
+            f"{reuse / config.gradient_accumulation_steps:g} steps); a checkpoint there would not resume to the same run"
+        )
+    if config.use_vllm and config.vllm_mode == "colocate":
+        from trl.import_utils import is_vllm_available
+
+        if not is_vllm_available():
+            raise ConfigError(
+                "use_vllm: vLLM is not installed (`rewright doctor` says how to get it); or give --use_vllm false"
+            )
+
+
+def dataset_entry(source: str, rows: Sequence[Mapping[str, Any]], sha256: Any) -> dict[str, Any]:
+    return {"source": source, "rows": len(rows), "sha256": sha256(rows)}
+
+
+def summarise(output: Path, steps: int, seconds: float) -> dict[str, Any]:
+    """`summary.json`: means over the first and last tenth of the run of what was logged."""
+    rows = (
+        [json.loads(line) for line in (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        if (output / "metrics.jsonl").is_file()
+        else []
+    )
+    tenth = max(1, len(rows) // 10)
+    names = (
+        "reward",
+        "image_reward/baseline",
+        "image_reward/gain",
+        "image_reward/part/strict",
+        "completions/mean_length",
+        "step_time",
+    )
+
+    def means(part: list[dict[str, Any]]) -> dict[str, float]:
+        found = {}
+        for name in names:
+            values = [row[name] for row in part if name in row]
+            if values:
+                found[name] = round(sum(values) / len(values), 5)
+        return found
+
+    steps_only = [row for row in rows if "reward" in row]
+    summary = {
+        "steps": steps,
+        "seconds": round(seconds, 1),
+        "first": means(steps_only[:tenth]),
+        "last": means(steps_only[-tenth:]),
+    }
+    part = output / "summary.part"
+    part.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, output / "summary.json")
+    return summary
+
+
+def dry_run(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
+    """Print the resolved configuration, the first rows and the first conversation as the model sees it."""
+    from recipes.policy import base_licence, load_tokenizer
+    from recipes.prompt_rows import prompt_rows
+    from recipes.terminal import say
+    from rewriter.datasets import to_grpo_rows
+    from rewriter.dialects import load_dialect
+    from rewriter.templates import load_template
+
+    template = load_template(model_args.template)
+    load_dialect(model_args.dialect)
+    prompts = prompt_rows(grpo.prompts, min(3, prompts_needed(config)), config.seed)
+    say(json.dumps(resolved((run_args, model_args, grpo, config)), indent=1, default=str))
+    for row in to_grpo_rows(prompts, template):
+        say(json.dumps(row, ensure_ascii=False))
+    say(
+        f"{prompts_needed(config)} prompts in {config.max_steps} steps; base model licence {base_licence(model_args)}"
+    )
+    try:
+        say(template.prompt_text(load_tokenizer(model_args), prompts[0].prompt))
+    except (OSError, ValueError) as error:
+        say(
+            f"(the base model {model_args.base_model!r} is not on this machine, so the rendered prompt is not shown: {str(error).splitlines()[0]})"
+        )
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    from recipes.train import entry
+
+    return entry("rewriter_grpo", argv)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.exit(main())
