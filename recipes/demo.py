@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from recipes.stages import Ledger, Stage, run_stage
@@ -18,10 +21,24 @@ if TYPE_CHECKING:
     import numpy as np
 
 CONFIG_SFT, CONFIG_GRPO = "rewriter/sft/shapes_cpu", "rewriter/grpo/shapes_cpu"
+SMOKE_SFT, SMOKE_GRPO = "rewriter/sft/smoke", "rewriter/grpo/smoke"
 MINUTES = 30.0
-STEPS = 40  # of GRPO in the standard demo
-STEPS_PER_MINUTE = 3.0  # beyond it: what more time buys
+PAIRS = 600  # candidates before the filter
+LEAST_STEPS, MOST_STEPS = 5, 2000
 STRIP_ROWS = 6
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds on two quiet cores of the machine this was measured on; another machine's SFT step says how much slower it is."""
+
+    sft_step: float = 1.0
+    grpo_step: float = 35.0
+    grpo_start: float = 90.0
+    evaluation: float = 400.0
+
+
+PACE = Pace()
 
 _DESCRIPTION = """
 Train a prompt rewriter from nothing to a served model, and show what it changes: pairs are made from the shapes world and SmolLM2 is
@@ -33,6 +50,7 @@ examples:
   rewright demo
   rewright demo --prompts mine.txt        your prompts too, before and after, in the report and in before_after.png
   rewright demo --minutes 90              more GRPO steps
+  rewright demo --smoke                   a few steps of everything: does this installation work?
 
 Leaves in --output: rewriter/ (what `rewright rewrite` and `rewright serve` take), summary.json, report.html, before_after.png, logs/.
 A second run reuses what is finished; an interrupted one goes on.
@@ -58,6 +76,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help=f"rough time in all on two quiet cores (default {MINUTES:.0f})",
     )
     parser.add_argument(
+        "--smoke", action="store_true", help="a few steps of everything; the result is worth nothing"
+    )
+    parser.add_argument(
+        "--generator",
+        default="shapes",
+        help="another generator of the shapes world (default: the embedded one)",
+    )
+    parser.add_argument(
         "--fresh", action="store_true", help="throw away what an earlier demo left in --output"
     )
 
@@ -66,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     output: Path = args.output
     if args.minutes <= 0:
         raise ValueError(f"--minutes {args.minutes}: give a positive number")
-    check_ready()
+    check_ready(args.generator)
     if args.prompts is not None:
         from rewriter.datasets import read_prompts
 
@@ -76,10 +102,12 @@ def run(args: argparse.Namespace) -> int:
     output.mkdir(parents=True, exist_ok=True)
     ledger = Ledger.load(output / "stages.json")
     try:
-        for stage in stages(output, args.minutes, args.prompts):
+        for stage in first_stages(args):
             run_stage(stage, ledger, output / "logs")
-            if stage.name == "grpo":
-                copy_rewriter(output / "grpo" / "rewriter", output / "rewriter")
+        run_stage(grpo_stage(args, ledger), ledger, output / "logs")
+        copy_rewriter(output / "grpo" / "rewriter", output / "rewriter")
+        for stage in last_stages(args):
+            run_stage(stage, ledger, output / "logs")
     except KeyboardInterrupt as stop:
         done = ", ".join(ledger.done) or "nothing yet"
         stop.add_note(
@@ -90,78 +118,99 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def check_ready() -> None:
+def check_ready(generator: str) -> None:
     """Raises ValueError naming everything essential that is missing."""
     from recipes.doctor import diagnose
 
-    missing = [f"{finding.name}: {finding.advice}" for finding in diagnose() if finding.level == "missing"]
-    if missing:
-        raise ValueError("the demo cannot run here. " + "; ".join(missing))
+    lacking = [
+        f
+        for f in diagnose()
+        if f.level == "missing" and (f.name != "shapes generator" or generator == "shapes")
+    ]
+    if lacking:
+        raise ValueError(
+            "the demo cannot run here. " + "; ".join(f"{f.name}: {f.found} ({f.advice})" for f in lacking)
+        )
 
 
-def grpo_steps(minutes: float) -> int:
-    """The standard demo's steps, more or fewer with the time given."""
-    return max(5, STEPS + round((minutes - MINUTES) * STEPS_PER_MINUTE))
-
-
-def stages(output: Path, minutes: float, prompts: Path | None) -> list[Stage]:
-    """The commands, in order."""
-    pairs, sft, grpo = output / "pairs.jsonl", output / "sft", output / "grpo"
-    steps = grpo_steps(minutes)
-    adapters = ["--adapter", f"sft={sft / 'rewriter'}", "--adapter", f"grpo={grpo / 'rewriter'}"]
-    curves = ["--curves", str(sft), "--curves", str(grpo)]
-    found = [
-        Stage("data", ["data", "sft", "--output", str(pairs)], pairs),
+def first_stages(args: argparse.Namespace) -> list[Stage]:
+    """Pairs, and fine-tuning on them."""
+    output, drawn = args.output, ["--generator", args.generator]
+    pairs, sft = output / "pairs.jsonl", output / "sft"
+    count = ["--count", "48", "--no-filter"] if args.smoke else ["--count", str(PAIRS)]
+    return [
+        Stage("data", ["data", "sft", "--output", str(pairs), *count, *drawn], pairs),
         Stage(
             "sft",
-            ["train", CONFIG_SFT, "--pairs", str(pairs), "--output_dir", str(sft)],
+            [
+                "train",
+                SMOKE_SFT if args.smoke else CONFIG_SFT,
+                "--pairs",
+                str(pairs),
+                "--output_dir",
+                str(sft),
+            ],
             sft / "rewriter" / "rewriter.json",
             reads=[pairs],
             metrics=sft / "metrics.jsonl",
         ),
-        Stage(
-            "grpo",
-            [
-                "train",
-                CONFIG_GRPO,
-                "--adapter",
-                str(sft / "rewriter"),
-                "--output_dir",
-                str(grpo),
-                "--max_steps",
-                str(steps),
-            ],
-            grpo / "rewriter" / "rewriter.json",
-            reads=[sft / "rewriter"],
-            metrics=grpo / "metrics.jsonl",
-            steps=steps,
-        ),
+    ]
+
+
+def grpo_stage(args: argparse.Namespace, ledger: Ledger) -> Stage:
+    """Training by reward, with as many steps as the time allows; a second run of the demo keeps the number."""
+    output: Path = args.output
+    grpo, plan = output / "grpo", output / "plan.json"
+    held = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else {}
+    if held.get("minutes") != args.minutes or held.get("smoke") != args.smoke:
+        spent = sum(ledger.done[name]["seconds"] for name in ("data", "sft"))
+        steps = 2 if args.smoke else grpo_steps(60 * args.minutes - spent, seconds_per_step(output / "sft"))
+        held = {"minutes": args.minutes, "smoke": args.smoke, "grpo_steps": steps}
+        plan.write_text(json.dumps(held) + "\n", encoding="utf-8")
+    steps = held["grpo_steps"]
+    argv = ["train", SMOKE_GRPO if args.smoke else CONFIG_GRPO, "--adapter", str(output / "sft" / "rewriter")]
+    argv += ["--output_dir", str(grpo), "--max_steps", str(steps), "--generator", args.generator]
+    made, reads = grpo / "rewriter" / "rewriter.json", [output / "sft" / "rewriter"]
+    return Stage("grpo", argv, made, reads, grpo / "metrics.jsonl", steps)
+
+
+def seconds_per_step(run: Path) -> float:
+    """Median seconds of a training step, from the `seconds` a run logged beside its steps."""
+    from recipes.curves import read_series
+
+    points = read_series(run / "metrics.jsonl").get("seconds", [])
+    paces = [(s1 - s0) / (n1 - n0) for (n0, s0), (n1, s1) in pairwise(points) if n1 > n0]
+    return median(paces) if paces else PACE.sft_step
+
+
+def grpo_steps(seconds_left: float, sft_step_s: float) -> int:
+    """Steps that fit beside the evaluation, on a machine whose SFT step takes `sft_step_s`."""
+    slower = sft_step_s / PACE.sft_step
+    fits = (seconds_left / slower - PACE.evaluation - PACE.grpo_start) / PACE.grpo_step
+    return min(MOST_STEPS, max(LEAST_STEPS, int(fits)))
+
+
+def last_stages(args: argparse.Namespace) -> list[Stage]:
+    """The evaluation, and the user's own prompts."""
+    output: Path = args.output
+    trained = {name: output / name / "rewriter" for name in ("sft", "grpo")}
+    common = [word for name, folder in trained.items() for word in ("--adapter", f"{name}={folder}")]
+    common += ["--generator", args.generator, "--no-report"]
+    scale = ["--count", "4", "--handwritten", "4", "--seeds", "1"] if args.smoke else ["--quick"]
+    found = [
         Stage(
             "evaluation",
-            ["evaluate", "--quick", *adapters, "--output", str(output), *curves, "--no-report"],
+            ["evaluate", *scale, *common, "--output", str(output)],
             output / "evaluation.json",
-            reads=[sft / "rewriter", grpo / "rewriter"],
-        ),
+            reads=[*trained.values()],
+        )
     ]
-    if prompts is not None:
+    if args.prompts is not None:
         yours = output / "yours"
-        argv = [
-            "evaluate",
-            "--prompts",
-            str(prompts),
-            "--arms",
-            "original,sft,grpo",
-            *adapters,
-            "--seeds",
-            "4",
-        ]
+        argv = ["evaluate", "--prompts", str(args.prompts), "--arms", "original,sft,grpo", "--seeds", "4"]
+        argv += [*common, "--output", str(yours)]
         found.append(
-            Stage(
-                "your prompts",
-                [*argv, "--output", str(yours), "--no-report"],
-                yours / "evaluation.json",
-                reads=[prompts, sft / "rewriter", grpo / "rewriter"],
-            )
+            Stage("your prompts", argv, yours / "evaluation.json", reads=[args.prompts, *trained.values()])
         )
     return found
 

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from recipes.demo import copy_rewriter, finish, grpo_steps, stages
+from recipes.demo import (
+    PACE,
+    copy_rewriter,
+    finish,
+    first_stages,
+    grpo_stage,
+    grpo_steps,
+    last_stages,
+    seconds_per_step,
+)
 from recipes.stages import Ledger, Stage, StageFailed, key_of, run_stage
 
 
@@ -72,23 +81,67 @@ def test_the_key_of_a_stage_covers_its_command_and_the_bytes_it_reads(folder):
     assert key != key_of(one)
 
 
-def test_more_minutes_buy_more_steps():
-    assert grpo_steps(30) < grpo_steps(60)
-    assert grpo_steps(1) >= 5
+def arguments(folder: Path, *words: str):
+    from recipes.cli import build_parser
+
+    return build_parser("demo").parse_args(["demo", "--output", str(folder), *words])
+
+
+def test_more_time_buys_more_steps_and_a_slower_machine_fewer():
+    assert grpo_steps(1800, PACE.sft_step) < grpo_steps(3600, PACE.sft_step)
+    assert grpo_steps(1800, 2 * PACE.sft_step) < grpo_steps(1800, PACE.sft_step)
+    assert grpo_steps(10, PACE.sft_step) == 5
+
+
+def test_a_second_demo_keeps_the_number_of_steps_of_the_first(folder):
+    ledger = Ledger(
+        folder / "stages.json", {name: {"key": "k", "seconds": 100.0} for name in ("data", "sft")}
+    )
+    (folder / "sft").mkdir()
+    (folder / "sft" / "metrics.jsonl").write_text(
+        '{"step": 10, "seconds": 5.0}\n{"step": 20, "seconds": 15.0}\n'
+    )
+    assert seconds_per_step(folder / "sft") == 1.0
+    first = grpo_stage(arguments(folder), ledger)
+    ledger.done["sft"]["seconds"] = 900.0
+    assert grpo_stage(arguments(folder), ledger) == first
+    assert grpo_stage(arguments(folder, "--minutes", "90"), ledger).steps > first.steps
 
 
 def test_your_prompts_are_a_stage_of_their_own(folder):
-    names = [s.name for s in stages(folder, 30, None)]
-    assert names == ["data", "sft", "grpo", "evaluation"]
-    assert [s.name for s in stages(folder, 30, Path("mine.txt"))] == [*names, "your prompts"]
+    assert [s.name for s in first_stages(arguments(folder))] == ["data", "sft"]
+    assert [s.name for s in last_stages(arguments(folder))] == ["evaluation"]
+    assert [s.name for s in last_stages(arguments(folder, "--prompts", "mine.txt"))] == [
+        "evaluation",
+        "your prompts",
+    ]
+
+
+def test_a_bad_prompt_file_is_said_before_anything_is_trained(folder, monkeypatch, capsys):
+    from recipes.cli import main
+
+    monkeypatch.setattr("recipes.demo.check_ready", lambda generator: None)
+    assert main(["demo", "--prompts", "nowhere.txt", "--output", "out"]) == 1
+    assert "nowhere.txt does not exist" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_what_is_missing_is_named_before_anything_is_trained(folder, monkeypatch, capsys):
+    from recipes.cli import main
+    from recipes.doctor import Finding
+
+    monkeypatch.setattr(
+        "recipes.doctor.diagnose", lambda: [Finding("missing", "trl", "not installed", "make env")]
+    )
+    assert main(["demo", "--output", "out"]) == 1
+    assert "trl: not installed (make env)" in capsys.readouterr().err
 
 
 def test_the_configurations_it_names_are_packaged(folder):
     from recipes.configuration import resolve_config
-    from recipes.demo import CONFIG_GRPO, CONFIG_SFT
+    from recipes.demo import CONFIG_GRPO, CONFIG_SFT, SMOKE_GRPO, SMOKE_SFT
 
-    assert resolve_config(CONFIG_SFT).is_file()
-    assert resolve_config(CONFIG_GRPO).is_file()
+    assert all(resolve_config(name).is_file() for name in (CONFIG_SFT, CONFIG_GRPO, SMOKE_SFT, SMOKE_GRPO))
 
 
 def test_a_copied_rewriter_replaces_the_old_one_whole(folder):
