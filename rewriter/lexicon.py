@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{CJK}]+|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
+_TOKEN = re.compile(rf"[{CJK}]+|[^\W_]+(?:'[^\W_]+)*|[^\w\s]")
 _PRE = [  # read once into plainer words, before tokens are cut
     (re.compile(r"\b([^\W\d_]{2,})-free\b"), r" without \1 "),
     (re.compile(r"\bnon-(?=[^\W\d_])"), " not "),
@@ -62,9 +62,10 @@ _ANY_NUMBER = frozenset(word for table in NUMBER_WORDS.values() for word in tabl
 TENS = {20, 30, 40, 50, 60, 70, 80, 90}
 
 NEGATION_CUES = wordset(
-    "no not without never nor neither none sans avoid avoiding exclude excluding omit omitting hate hates dislike dislikes lacking "
-    "lacks cannot kein keine keinen keiner keinem keines nicht ohne weder ninguno ninguna ningún sin "
-    "aucun aucune"
+    "no not without never nor neither none zero 0 sans avoid avoiding exclude excluding omit omitting hate hates dislike dislikes "
+    "lacking lacks cannot dont doesnt didnt isnt arent wasnt wont cant shouldnt "
+    "kein keine keinen keiner keinem keines nicht ohne weder pas jamais aucun aucune ninguno ninguna ningún nunca sin "
+    "senza nessun nessuna sem não nenhum nenhuma"
 )
 DETERMINERS = wordset(
     "a an the any some single this that these those its their his her el la los las le les der die das "
@@ -171,7 +172,7 @@ class Lexicon:
 
 def tokenize(text: str, lexicon: Lexicon) -> list[Token]:
     """Lower-cased tokens of `text` (protected spans already blanked by the caller)."""
-    text = text.lower()
+    text = text.lower().replace("’", "'")
     pattern, before_tokens = lexicon.ascii_phrase, _PRE_ASCII
     if not text.isascii():
         text = _ZH_NUMBER.sub(lambda m: f" {_zh_value(m[1])} ", text)

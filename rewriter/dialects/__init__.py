@@ -25,7 +25,7 @@ class Dialect(Strict):
     target_language: str = "en"  # of rewrites, where `language` is translate
     negation: Literal["keep", "resolve"] = "keep"
     numbers: Literal["keep", "resolve"] = "keep"
-    quotes: Literal["keep", "free"] = "keep"
+    quotes: Literal["keep", "content", "free"] = "keep"  # content: the letters, without their quotation marks
     tags: Literal["keep", "free"] = "keep"  # <lora:…>, (word:1.2), --flags
     attributes: Literal["keep", "warn", "off"] = "warn"  # colours of the lexicon, and what they are bound to
     max_words: int = Field(default=200, ge=1)

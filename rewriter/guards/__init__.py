@@ -5,6 +5,7 @@ violation of severity "fail" means that the rewrite is not used (serving) or ear
 reported. A guard that cannot tell stays silent: the image is judged against the original prompt in any case.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +16,8 @@ from rewriter.guards.facts import Facts, read
 from rewriter.guards.language import foreign_letters
 from rewriter.guards.negation import affirmed_against, dropped
 from rewriter.guards.numbers import lost_numbers
+
+_WORD = re.compile(r"[^\W_]+")
 
 CODES = {
     "empty": "nothing but white space",
@@ -108,6 +111,14 @@ def _repetition(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Viola
 def _quotes(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Violation]:
     if dialect.quotes == "free":
         return
+    if dialect.quotes == "content":
+        words = set(_WORD.findall(after.text))
+        for text in dict.fromkeys(before.spans.quotes):
+            # Lower case may be paraphrased; "HA" may be a letter H and a letter A.
+            kept = words.issuperset(_WORD.findall(text)) or (text.isupper() and words.issuperset(text))
+            if not kept and not text.islower():
+                yield Violation("quote", f"{text!r} must stay as it is")
+        return
     for text in dict.fromkeys(before.spans.quotes):
         if text in after.spans.quotes:
             continue
@@ -142,8 +153,10 @@ def _language(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Violati
 
 
 def _numbers(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Violation]:
+    resolve = dialect.numbers == "resolve"
+    split_up = attributes.split_numbers(before, after) if resolve and before.numbers else ()
     for value in lost_numbers(
-        before.numbers, before.words, after.numbers, set(after.words), dialect.numbers == "resolve"
+        before.numbers, before.words, after.numbers, set(after.words), resolve, split_up
     ):
         yield Violation("number", f"{value:g} is asked for and not said")
 

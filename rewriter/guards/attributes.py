@@ -17,6 +17,9 @@ _OPEN = wordset(  # words that say a thing again or add to it: counts of phrases
     "another more same again else twin too also additional extra one ones copy duplicate many twice double each every "
     "row rows column columns grid total half rest remaining others second third last"
 )
+_FRAMES = wordset(
+    "canvas image images picture pictures format frame poster background backdrop photo aspect crop icon card layout"
+)
 _DEFINITE = wordset("the this that these those its their his her my your der die das le la les el los las")
 _ONE = {"a": 1.0, "an": 1.0, "one": 1.0, "single": 1.0, "lone": 1.0}
 
@@ -30,6 +33,7 @@ class Group:
     colors: frozenset[str]
     noun: str
     definite: bool  # "the", "these"
+    number_at: int | None  # token index of its number, if a number is written
 
 
 def lost_colors(original: Facts, rewrite: Facts) -> list[str]:
@@ -50,11 +54,24 @@ def _lost(original: Facts, rewrite: Facts, meaning: Callable[[Token], frozenset[
     tokens = original.tokens
     for i, (token, negated) in enumerate(zip(tokens, original.negated.mask, strict=True)):
         wanted = meaning(token)
+        if wanted and i + 1 < len(tokens) and _is_part_of_other(tokens, i):
+            continue
         if not wanted or negated or not wanted.isdisjoint(said) or token.word in lost:
             continue
         if token.word not in rewrite.words and not _is_choice(tokens, i, meaning, said):
             lost.append(token.word)
     return lost
+
+
+def _is_part_of_other(tokens: list[Token], i: int) -> bool:
+    """ "square canvas", "white-hot": neither a square nor something white."""
+    following = tokens[i + 1]
+    if tokens[i].nouns:
+        return following.word in _FRAMES
+    compound = following.word == "-" and i + 2 < len(tokens) and tokens[i + 2].is_word
+    return (
+        compound and not tokens[i + 2].colors and not tokens[i + 2].word.startswith(("colo", "tint", "ish"))
+    )
 
 
 def _is_choice(
@@ -76,7 +93,9 @@ def groups(facts: Facts) -> list[Group]:
     for i, token in enumerate(tokens):
         if not token.nouns or mask[i]:
             continue
-        j, size, colors, count = i - 1, None, NOTHING, None
+        if i + 1 < len(tokens) and _is_part_of_other(tokens, i):
+            continue
+        j, size, colors, count, number_at = i - 1, None, NOTHING, None, None
         if j >= 0 and tokens[j].colors and not mask[j]:
             colors = tokens[j].colors
             j -= 3 if j > 1 and tokens[j - 1].word == "-" else 1  # "canary-yellow" is one word
@@ -91,10 +110,28 @@ def groups(facts: Facts) -> list[Group]:
         if j >= 0:
             number = counts.get(j)
             if number is not None:
-                count = number.value if number.exact else None
+                count, number_at = (number.value if number.exact else None), j
             elif tokens[j].word in _ONE:
                 count = _ONE[tokens[j].word]
-        found.append(Group(count, size, colors, token.key, definite))
+        found.append(Group(count, size, colors, token.key, definite, number_at))
+    return found
+
+
+def split_numbers(original: Facts, rewrite: Facts) -> set[int]:
+    """Token indices of the original's numbers that the rewrite's numbers for the same noun add up to; "shapes" are all nouns."""
+    after = [g for g in groups(rewrite) if g.count]
+    if not after:
+        return set()
+    everything = sum(g.count or 0 for g in after)
+    found = {
+        g.number_at
+        for g in groups(original)
+        if g.number_at is not None and g.count == sum(a.count or 0 for a in after if a.noun == g.noun)
+    }
+    for number in original.numbers:
+        near = original.tokens[number.index + 1 : number.index + 4]
+        if number.value == everything and any(t.key in original.lexicon.generic for t in near):
+            found.add(number.index)
     return found
 
 

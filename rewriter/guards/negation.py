@@ -7,61 +7,21 @@ chosen so that doubt never counts against a rewrite: a token is affirmative, neg
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rewriter.lexicon import DETERMINERS, NEGATION_CUES, PRONOUNS, Lexicon, Token, wordset
+from rewriter.guards.cues import (
+    DEGREE,
+    HARD,
+    LEADING,
+    NONE,
+    RELATIONAL,
+    SOFT,
+    STOP,
+    TAKEN_BACK,
+    cue_at,
+    is_negation_word,
+)
+from rewriter.lexicon import DETERMINERS, PRONOUNS, Lexicon, Token
 
 MAX_SCOPE = 5  # content words
-
-_NOT_CUES = [  # word sequences with a negation word that negate nothing, or nothing that can be checked
-    "not only", "not just", "nothing but", "nothing except", "nothing else", "nothing more", "no doubt", "no more than", "no fewer than",
-    "no less than", "not more than", "not less than", "not fewer than", "no bigger than", "no other", "no others", "no additional",
-    "no extra", "no further", "no more", "no matter", "none other than", "none else", "why not", "if not", "or not", "whether or not",
-    "not necessarily", "not yet", "not all", "not every", "not both", "without any other", "without other", "without anything else",
-    "without further", "not any other", "not sure", "nicht nur", "pas seulement", "no solo", "no sólo",
-    "not important", "not matter",
-]  # fmt: skip
-_LONG_CUES = ["free of", "free from", "devoid of", "absence of", "lack of", "instead of", "rather than", "anything but", "other than",
-              "leave out", "leaving out", "keep out", "anstatt", "statt", "au lieu de", "en lugar de", "en vez de"]  # fmt: skip
-_SOFT_CUES = [
-    "except",
-    "except for",
-    "excepting",
-    "besides",
-    "apart from",
-    "aside from",
-    "but for",
-    "außer",
-    "sauf",
-    "excepto",
-    "salvo",
-]
-# What was said before one of these is taken back; what of it still holds is unclear.
-_TAKEN_BACK = [
-    "no wait",
-    "wait no",
-    "wait , no",
-    "no , wait",
-    "scratch that",
-    "i mean",
-    "no sorry",
-    "no , sorry",
-    "sorry , no",
-    "correction :",
-]
-_STOP = wordset(
-    "but with on in at by for from under over left right above below near beside besides next to inside "
-    "outside behind before after between around across along into onto upon beneath underneath atop "
-    "against through of off than as like that which who whose where while when because so then just "
-    "only instead rather is are was were be been being has have had will would should must can could "
-    "may might there here if though although yet still sondern aber mit auf im in am an bei von zu vor "
-    "hinter neben über unter links rechts ist sind sur dans avec mais est sont à au aux gauche droite "
-    "pero sino con en es son está están sobre"
-)
-_VERBS = wordset(
-    "want wants draw draws drawn include includes included including add adds added put show shows "
-    "showing use using make made be need paint place render depict contain contains containing let see "
-    "do does have any too very so really quite also ever actually please give appear appears allowed "
-    "all both to kind sort type kinds sorts types single i you we"
-)
 
 
 @dataclass(frozen=True)
@@ -87,21 +47,19 @@ def find_negation(tokens: list[Token], lexicon: Lexicon) -> Negated:
     phrases: list[Phrase] = []
     i = 0
     while i < len(tokens):
-        length, kind = _cue(tokens, i)
-        if kind == "none":
+        length, kind = cue_at(tokens, i)
+        if kind == NONE:
             i += 1
             continue
-        if kind == "taken back":
-            mask[: i + length] = [2] * (i + length)
+        if kind == TAKEN_BACK:
+            mask[:i] = [2] * i
             phrases.clear()
         mask[i : i + length] = [2] * length
         i += length
-        if kind == "hard":
+        if kind == HARD:
             i = _scope(tokens, i, mask, phrases, lexicon)
-        elif kind == "soft":
-            while i < len(tokens) and tokens[i].is_word and tokens[i].word not in _STOP:
-                mask[i] = 2
-                i += 1
+        elif kind == SOFT:
+            i = _unclear(tokens, i, mask)
     pronoun = any(t.word in PRONOUNS for t, m in zip(tokens, mask, strict=True) if m == 0)
     return Negated(mask, phrases, pronoun)
 
@@ -109,11 +67,11 @@ def find_negation(tokens: list[Token], lexicon: Lexicon) -> Negated:
 def _scope(tokens: list[Token], i: int, mask: list[int], phrases: list[Phrase], lexicon: Lexicon) -> int:
     """Read one scope from token i on; returns where it ends."""
     keys: list[str] = []
-    start, taken, unclear = i, 0, False
+    start, taken, listed, degree = i, 0, False, False
 
     def close(end: int) -> None:
         content = [k for k in keys if k not in PRONOUNS and k not in lexicon.generic]
-        if content and not unclear:
+        if content and not listed:
             phrases.append(Phrase(tuple(content), start, end))
         keys.clear()
 
@@ -122,91 +80,57 @@ def _scope(tokens: list[Token], i: int, mask: list[int], phrases: list[Phrase], 
         following = tokens[i + 1] if i + 1 < len(tokens) else None
         if not token.is_word and token.word != "-":
             break
-        if _cue(tokens, i)[1] != "none":
+        if cue_at(tokens, i)[1] != NONE:
             break
         if token.word in ("or", "nor", "oder", "noch", "ou", "ni", "o"):
             close(i)
-            start, unclear = i + 1, False
+            start, listed, degree = i + 1, False, False
         elif token.word in ("and", "und", "et", "y"):
             close(i)
             if (
                 following is None
                 or following.word in DETERMINERS
-                or following.word.isdecimal()
-                or _is_cue_word(following)
+                or following.may_count
+                or is_negation_word(following.word)
             ):
                 break
-            start, unclear = i + 1, True  # "no cats and dogs": does it reach this far?
-        elif token.word in DETERMINERS or (token.word in _VERBS and not keys):
+            start, listed = i + 1, True  # "no cats and dogs": does it reach this far?
+        elif token.word in DETERMINERS or token.word in LEADING:
+            if keys and token.word in LEADING:
+                break  # "instead of circles draw squares"
             mask[i] = 2
-        elif token.word in _STOP:
+            degree = degree or token.word in DEGREE
+        elif token.word in STOP:
+            break
+        elif _is_relational(token, following, lexicon):
+            i = _unclear(tokens, i, mask)
             break
         elif token.is_word:
             taken += 1
-            leads_on = following is not None and following.is_word
-            if (
-                token.word.endswith("ing")
-                and len(token.word) > 5
-                and leads_on
-                and token.key not in lexicon.nouns
-            ):
-                mask[i] = 2  # "not wearing a hat" is about the hat; "not looking at …" about nothing to check
-                if following is not None and following.word in _STOP:
-                    i += 1
-                    break
-            else:
-                mask[i] = 2 if unclear else 1
-                keys.append(token.key)
+            mask[i] = 2 if listed else 1
+            keys.append(token.key)
+            if degree:  # "a not too big blue square" is blue, and a square
+                i += 1
+                break
         i += 1
     close(i)
     return i
 
 
-def _is_cue_word(token: Token) -> bool:
-    return token.word in NEGATION_CUES or token.word.endswith(("n't", "n’t"))
+def _is_relational(token: Token, following: Token | None, lexicon: Lexicon) -> bool:
+    """A verb that relates things which are there: "not touching the square", "not looking at the camera"."""
+    if token.word in RELATIONAL and token.key not in lexicon.nouns:
+        return True
+    is_participle = token.word.endswith("ing") and len(token.word) > 5 and token.key not in lexicon.nouns
+    return is_participle and following is not None and following.is_word
 
 
-def _table(entries: list[str], kind: str) -> dict[str, list[tuple[tuple[str, ...], str]]]:
-    table: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-    for entry in entries:
-        words = tuple(entry.split())
-        table.setdefault(words[0], []).append((words, kind))
-    return table
-
-
-_SEQUENCES: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-for _entries, _kind in (
-    (_NOT_CUES, "skip"),
-    (_LONG_CUES, "hard"),
-    (_SOFT_CUES, "soft"),
-    (_TAKEN_BACK, "taken back"),
-):
-    for _first, _rows in _table(_entries, _kind).items():
-        _SEQUENCES[_first] = sorted(_SEQUENCES.get(_first, []) + _rows, key=lambda row: -len(row[0]))
-
-
-_STARTS = {*_SEQUENCES, *NEGATION_CUES, "nothing"}
-
-
-def _cue(tokens: list[Token], i: int) -> tuple[int, str]:
-    """(length, kind) of the cue that starts at token i; kind is hard, soft, skip (negates nothing), taken back or none."""
-    word = tokens[i].word
-    if word not in _STARTS and "n" not in word:  # most words
-        return 0, "none"
-    for words, kind in _SEQUENCES.get(word, ()):
-        if len(words) == 1 or tuple(t.word for t in tokens[i : i + len(words)]) == words:
-            return len(words), kind
-    if word == "nothing":  # "nothing red"
-        return 1, "hard"
-    if _is_cue_word(tokens[i]):
-        if (
-            word == "no"
-            and i + 1 < len(tokens)
-            and (not tokens[i + 1].is_word or tokens[i + 1].word.isdecimal())
-        ):
-            return 1, "skip"  # "No, …", "no. 5"
-        return 1, "hard"
-    return 0, "none"
+def _unclear(tokens: list[Token], i: int, mask: list[int]) -> int:
+    """Mark the words up to the end of the clause as neither stated nor negated; returns where they end."""
+    while i < len(tokens) and tokens[i].is_word and tokens[i].word not in STOP:
+        mask[i] = 2
+        i += 1
+    return i
 
 
 def affirmed_against(

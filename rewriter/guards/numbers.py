@@ -4,7 +4,7 @@ An explicit number must survive; a vague word ("a few", "several") may become on
 ("four shapes, half of them red"), the number may also appear as a sum of the rewrite's numbers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from rewriter.guards.negation import Negated
@@ -23,6 +23,7 @@ _ONE = wordset("a an one single lone solitary sole just only the ein eine einen 
 _ONE_IDIOM = wordset(
     "of fewer more less another is are that which and not should must"
 )  # "one of", "one fewer", "one is"
+_MEASURE = wordset("% px pixel pixels degrees ° x × by percent k mm cm fps")  # "1024 x 1024", "16:9", "50 %"
 _ADJECTIVE = wordset(
     "pointed sided cornered armed legged eyed headed handed storey story tailed winged petaled petalled quarter quarters"
 )
@@ -44,7 +45,7 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
     found: list[Number] = []
     for i, token in enumerate(tokens):
         value = _value(token.word, table) if token.may_count else None
-        if value is None:
+        if not value:  # "zero squares" is a negation
             continue
         if _is_part_of_adjective(tokens, i, table):
             continue
@@ -65,6 +66,7 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
             and before not in _BOUNDS
             and after not in ("or", "to", "oder", "ou", "o", "bis", "à")
         )
+        exact = exact and after not in _MEASURE and ":" not in (before, after)
         if value == 1:
             exact = exact and after not in _ONE_IDIOM and before not in _BEFORE_ONE
         if (
@@ -86,13 +88,17 @@ def lost_numbers(
     rewrite: list[Number],
     rewrite_words: set[str],
     resolve: bool,
+    split_up: Container[int] = (),
 ) -> list[float]:
-    """Exact numbers of the original that the rewrite does not say, in order and without repetition."""
+    """Exact numbers of the original that the rewrite does not say, in order and without repetition.
+
+    `split_up` holds the token indices of numbers that the rewrite says in parts ("three circles: …" as one red, two blue).
+    """
     said = [n.value for n in rewrite]
     sums = _sums(said) if resolve and _PARTITION & set(original_words) else set()
     lost: list[float] = []
     for number in original:
-        if not number.exact and resolve:
+        if resolve and (not number.exact or number.index in split_up):
             continue
         if number.value in said or number.value in sums or number.value in lost:
             continue
