@@ -7,7 +7,21 @@ from typing import Any
 
 from recipes.arguments import RewriterArguments
 from recipes.configuration import ConfigError
+from rewriter.dialects import Dialect, load_dialect
 from rewriter.models import licence_of, resolve_base
+from rewriter.templates import Template, load_template
+
+
+def writing(args: RewriterArguments) -> tuple[Template, Dialect]:
+    """Template and dialect by name. Raises ConfigError naming the key and what is known."""
+    try:
+        template = load_template(args.template)
+    except ValueError as error:
+        raise ConfigError(f"template: {error}") from error
+    try:
+        return template, load_dialect(args.dialect)
+    except ValueError as error:
+        raise ConfigError(f"dialect: {error}") from error
 
 
 def load_tokenizer(args: RewriterArguments) -> Any:

@@ -68,20 +68,18 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     from recipes.bridging import build_bridge, licences, load_generator, load_reward
     from recipes.callbacks import Metrics, Progress
     from recipes.licences import require_commercial
-    from recipes.policy import base_licence, load_policy, load_tokenizer
+    from recipes.policy import base_licence, load_policy, load_tokenizer, writing
     from recipes.prompt_rows import licence_of_rows, prompt_rows
     from recipes.resume import check_same_run, newest_checkpoint, state_of
     from recipes.run_record import MetricsLog, RunRecord, make_output, sha256_rows
     from recipes.saved_rewriter import save_rewriter
     from recipes.terminal import remark
     from rewriter.datasets import to_grpo_rows
-    from rewriter.dialects import load_dialect
-    from rewriter.templates import load_template
 
     began = time.monotonic()
     output = make_output(config.output_dir)
     settings = resolved((run_args, model_args, grpo, config))
-    template, dialect = load_template(model_args.template), load_dialect(model_args.dialect)
+    template, dialect = writing(model_args)
     prompts = prompt_rows(grpo.prompts, prompts_needed(config), config.seed)
     rows = to_grpo_rows(prompts, template)
     generator, reward = load_generator(grpo), load_reward(grpo)
@@ -293,15 +291,12 @@ def summarise(output: Path, steps: int, seconds: float) -> dict[str, Any]:
 
 def dry_run(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     """Print the resolved configuration, the first rows and the first conversation as the model sees it."""
-    from recipes.policy import base_licence, load_tokenizer
+    from recipes.policy import base_licence, load_tokenizer, writing
     from recipes.prompt_rows import prompt_rows
     from recipes.terminal import say
     from rewriter.datasets import to_grpo_rows
-    from rewriter.dialects import load_dialect
-    from rewriter.templates import load_template
 
-    template = load_template(model_args.template)
-    load_dialect(model_args.dialect)
+    template, _ = writing(model_args)
     prompts = prompt_rows(grpo.prompts, min(3, prompts_needed(config)), config.seed)
     say(json.dumps(resolved((run_args, model_args, grpo, config)), indent=1, default=str))
     for row in to_grpo_rows(prompts, template):

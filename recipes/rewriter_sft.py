@@ -66,14 +66,13 @@ def train(
 
     from recipes.callbacks import Metrics, Plateau, Progress, eval_losses, plateau
     from recipes.licences import require_commercial
-    from recipes.policy import base_licence, load_policy, load_tokenizer
+    from recipes.policy import base_licence, load_policy, load_tokenizer, writing
     from recipes.prompt_rows import licence_of_rows
     from recipes.resume import check_same_run, newest_checkpoint, state_of
     from recipes.rewriter_grpo import without_progress_bar
     from recipes.run_record import MetricsLog, RunRecord, make_output, sha256_of
     from recipes.saved_rewriter import save_rewriter
     from recipes.terminal import remark
-    from rewriter.templates import load_template
 
     began = time.monotonic()
     output = make_output(config.output_dir)
@@ -84,7 +83,7 @@ def train(
     checkpoint = newest_checkpoint(output, fresh=run_args.fresh)
     if checkpoint is not None:
         check_same_run(output, settings, MAY_CHANGE)
-    template = load_template(model_args.template)
+    template, _ = writing(model_args)
     kept, held_out = split_pairs(pairs, sft.validation_share)
     dataset = {
         "source": sft.pairs,
@@ -245,13 +244,10 @@ def dry_run(
     run_args: Any, model_args: Any, sft: Any, config: Any, pairs: list[tuple[PromptRow, Rewrite]]
 ) -> int:
     """Print the resolved configuration, the size of the data and the first pair as the model sees it."""
-    from recipes.policy import load_tokenizer
+    from recipes.policy import load_tokenizer, writing
     from recipes.terminal import say
-    from rewriter.dialects import load_dialect
-    from rewriter.templates import load_template
 
-    template = load_template(model_args.template)
-    load_dialect(model_args.dialect)
+    template, _ = writing(model_args)
     kept, held_out = split_pairs(pairs, sft.validation_share)
     say(json.dumps(resolved((run_args, model_args, sft, config)), indent=1, default=str))
     say(f"{len(kept)} pairs for training, {len(held_out)} for validation; the first:")
