@@ -25,6 +25,12 @@ from diffusion_core.worlds.shapes.lexicon import dialect_words
 from recipes.terminal import remark
 
 
+# Where a scene is decided. A matched filter over n pixels sees an object of contrast 1 at d' = sqrt(n) (1 - t) / t: the background (7,000 values)
+# is settled at t = 0.98, the presence of an object (400) at 0.92, its shape at 0.85. The usual logit-normal(0, 1) puts 1 % of its mass there, and
+# a first run with it had learned to draw shapes but not how many, nor the background, after 160,000 samples.
+TIME_MEAN, TIME_STD = 2.0, 1.5
+
+
 def make_batch(seed: int, step: int, batch: int) -> tuple[torch.Tensor, list[str]]:
     """Images (B,3,H,W) in [-1, 1] and captions of training scenes; 10 % of the captions are empty, for guidance."""
     rng = np.random.default_rng([seed, step])
@@ -40,7 +46,7 @@ def make_batch(seed: int, step: int, batch: int) -> tuple[torch.Tensor, list[str
 def flow_loss(
     modules: ZooModules, config: ZooConfig, x0: torch.Tensor, captions: list[str], g: torch.Generator
 ) -> torch.Tensor:
-    """Velocity error of an x0- or flow-predicting network at logit-normal t; x_t = (1 - t) x0 + t eps (t = 1 is noise).
+    """Velocity error of an x0- or flow-predicting network at logit-normal t, biased to noise; x_t = (1 - t) x0 + t eps (t = 1 is noise).
 
     An x0 prediction is regressed through its velocity, (x_t - x0_hat) / t, so that both parameterisations weigh noise levels alike;
     1/t^2 is capped at t = 0.1, below which the velocity of an x0 prediction is rounding error.
@@ -48,7 +54,7 @@ def flow_loss(
     tokens = modules.tokenizer(captions, padding=True, truncation=True, return_tensors="pt")
     mask = tokens["attention_mask"]
     text = modules.text_encoder(input_ids=tokens["input_ids"], attention_mask=mask).last_hidden_state
-    t = torch.sigmoid(torch.randn(len(x0), generator=g))
+    t = torch.sigmoid(TIME_MEAN + TIME_STD * torch.randn(len(x0), generator=g))
     eps = torch.randn(x0.shape, generator=g)
     t_ = t.view(-1, 1, 1, 1)
     x_t = (1 - t_) * x0 + t_ * eps

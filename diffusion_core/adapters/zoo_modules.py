@@ -32,6 +32,7 @@ class ZooConfig:
     time_scale: int = 1000
     steps: int = 12
     guidance: float = 3.0
+    shift: float = 7.0  # more sampling steps where the scene is decided, at high noise
     licence: str = "Apache-2.0"
     format: str = "rewright-generator"
 

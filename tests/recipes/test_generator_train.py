@@ -14,7 +14,7 @@ from diffusion_core.generator import Generator
 from diffusion_core.types import GenerationRequest
 from diffusion_core.worlds.shapes.lexicon import dialect_words
 from recipes.generator_card import measure, table, wilson
-from recipes.generator_train import flow_loss, lr_factor, make_batch, train
+from recipes.generator_train import TIME_MEAN, TIME_STD, flow_loss, lr_factor, make_batch, train
 
 
 def _args(output, **changes) -> Namespace:
@@ -73,7 +73,7 @@ def test_a_perfect_prediction_has_no_loss_and_a_wrong_one_is_weighed_by_its_velo
     modules.transformer = Says(x0)
     assert flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(0)) == 0
     modules.transformer = Says(x0 + 1)
-    t = torch.sigmoid(torch.randn(4, generator=torch.Generator().manual_seed(0)))
+    t = torch.sigmoid(TIME_MEAN + TIME_STD * torch.randn(4, generator=torch.Generator().manual_seed(0)))
     expected = (1 / t.clamp_min(0.1).square()).mean()
     found = flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(0))
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
