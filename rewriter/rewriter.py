@@ -8,6 +8,7 @@ Model text never raises here. What is returned is always a usable prompt, and `R
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 from rewriter.dialects import Dialect, load_dialect
 from rewriter.guards import check, failed
+from rewriter.lexicon import CJK
 from rewriter.llm import LLM, LLMError, SamplingParams, TransformersBackend, VLLMBackend
 from rewriter.parsing import ROLE_TOKENS, TAG, ParseFailure, parse
 from rewriter.schema import CONFIG_NAME, Rewrite, RewriterConfig, RewriteResult
@@ -22,6 +24,7 @@ from rewriter.templates import Template, load_template
 
 logger = logging.getLogger(__name__)
 
+_CJK = re.compile(f"[{CJK}]")
 Backend = Literal["auto", "vllm", "transformers"]
 
 
@@ -30,7 +33,7 @@ def skip_reason(prompt: str, dialect: Dialect) -> str | None:
     stripped = prompt.strip()
     if not stripped:
         return "empty"
-    if len(prompt) > dialect.max_prompt_chars or len(prompt.split()) > dialect.skip_above_words:
+    if len(prompt) > dialect.max_prompt_chars or count_words(prompt) > dialect.skip_above_words:
         return "too_long"
     if stripped[0] in "{[" and _is_json(stripped):
         return "structured"
@@ -39,6 +42,11 @@ def skip_reason(prompt: str, dialect: Dialect) -> str | None:
     if "\x00" in prompt or not _is_unicode(prompt):
         return "control_tokens"
     return None
+
+
+def count_words(text: str) -> int:
+    """Words as far as length goes: two Chinese characters count as one, and so do twelve letters of text without spaces."""
+    return max(len(text.split()) + len(_CJK.findall(text)) // 2, len(text) // 12)
 
 
 def judge_completion(original: str, completion: str, template: Template, dialect: Dialect) -> RewriteResult:

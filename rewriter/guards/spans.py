@@ -33,13 +33,22 @@ class Spans:
 
 
 def find_spans(text: str) -> Spans:
-    """Tags first: what stands inside one is not quoted text."""
+    """Tags first: what stands inside one is not quoted text, though quoted text may hold one."""
     if not any(c in text for c in "\"'“„«「『‘’<([{_:-"):
         return Spans((), Counter(), text)
     tags = Counter(m[0] for m in _TAGS.finditer(text))
-    bare = _TAGS.sub(" § ", text) if tags else text
-    quotes = [next(g for g in m.groups() if g) for m in _DOUBLE.finditer(bare)]
-    bare = _DOUBLE.sub(" § ", bare)
-    quotes += [m[1] for m in _SINGLE.finditer(bare)]
-    bare = _SINGLE.sub(" § ", bare)
+    bare = _TAGS.sub(_blank, text) if tags else text  # as long as before: positions stay valid
+    quotes: list[str] = []
+    for pattern in (_DOUBLE, _SINGLE):
+        quotes += [text[slice(*_content(m))] for m in pattern.finditer(bare)]
+        bare = pattern.sub(_blank, bare)
     return Spans(tuple(quotes), tags, bare)
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "§" * len(match[0])
+
+
+def _content(match: re.Match[str]) -> tuple[int, int]:
+    """Where the quoted text stands, without its marks."""
+    return match.span(match.lastindex or 0)

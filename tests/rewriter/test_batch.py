@@ -93,7 +93,9 @@ def test_an_output_of_other_prompts_is_refused(source, tmp_path, scripted):
     out = tmp_path / "out.jsonl"
     rewrite_file(make(scripted), source, out)
     source.write_text("another prompt\n")
-    with pytest.raises(BatchError, match="id 'in:1' has another prompt than the input; choose another --output"):
+    with pytest.raises(
+        BatchError, match="id 'in:1' has another prompt than the input; choose another --output"
+    ):
         rewrite_file(make(scripted), source, out)
 
 

@@ -24,9 +24,18 @@ def test_a_text_file_is_one_prompt_per_line(tmp_path):
 
 
 def test_jsonl_keeps_spec_id_licence_and_tags(tmp_path):
-    line = {"id": 7, "prompt": "a star", "spec": {"objects": [{"shape": "star"}]}, "license": "MIT", "tags": ["size"], "mine": 1}
+    line = {
+        "id": 7,
+        "prompt": "a star",
+        "spec": {"objects": [{"shape": "star"}]},
+        "license": "MIT",
+        "tags": ["size"],
+        "mine": 1,
+    }
     row = read_prompts(put(tmp_path, "p.jsonl", json.dumps(line) + "\n"))[0]
-    assert row == PromptRow("7", "a star", {"objects": [{"shape": "star"}]}, "MIT", "p.jsonl", None, ("size",))
+    assert row == PromptRow(
+        "7", "a star", {"objects": [{"shape": "star"}]}, "MIT", "p.jsonl", None, ("size",)
+    )
 
 
 def test_line_separators_inside_a_json_text_do_not_split_it(tmp_path):
@@ -155,6 +164,13 @@ def test_training_refuses_rows_of_a_test_set(tmp_path):
 
 
 def test_overlap_finds_shared_sequences_and_short_repeats():
-    test_set = [PromptRow("t1", "a photo of one two three four five six seven"), PromptRow("t2", "a Red bench")]
-    rows = [PromptRow("a", "x one two three four five six seven of"), PromptRow("b", "a red bench"), PromptRow("c", "a red chair")]
+    test_set = [
+        PromptRow("t1", "a photo of one two three four five six seven"),
+        PromptRow("t2", "a Red bench"),
+    ]
+    rows = [
+        PromptRow("a", "x one two three four five six seven of"),
+        PromptRow("b", "a red bench"),
+        PromptRow("c", "a red chair"),
+    ]
     assert overlap(rows, test_set, n=7) == {"a", "b"}

@@ -190,7 +190,9 @@ def test_a_copy_is_warned_of_and_never_fails(name: str, prompt: str):
 
 def test_a_copy_may_not_change_quoted_text_or_tags():
     assert failed(check('a sign "Open"', 'a sign "OPEN"', load_dialect("general"))).code == "quote"
-    assert failed(check("a <lora:Film:1> shot", "a <lora:film:1> shot", load_dialect("general"))).code == "tag"
+    assert (
+        failed(check("a <lora:Film:1> shot", "a <lora:film:1> shot", load_dialect("general"))).code == "tag"
+    )
 
 
 WARNINGS = [
@@ -198,7 +200,12 @@ WARNINGS = [
     (S, "a circle without a square", "one circle, no squares", "negation_kept"),
     (G, 'a sign that says "Open late"', "a sign that says Open late", "quote_marks"),
     (G, "a blue car", "a shiny car in the street", "color"),
-    (X, "a castle", "castle, " + ", ".join(f"extraordinary{c}" for c in "abcdefghijklmnopqrstuvwxyz"), "long"),
+    (
+        X,
+        "a castle",
+        "castle, " + ", ".join(f"extraordinary{c}" for c in "abcdefghijklmnopqrstuvwxyz"),
+        "long",
+    ),
 ]
 
 
@@ -249,7 +256,19 @@ def test_a_copy_with_a_full_stop_never_fails(prompt):
     assert failed(check(prompt, prompt + " .", load_dialect("general"))) is None
 
 
-@pytest.mark.parametrize("noise", ["no " * 6000, "((" * 9000, "'a" * 9000, "score " * 3000, "--a " * 4000, "“" * 18000, "[a:" * 6000, "twenty-" * 2500])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "no " * 6000,
+        "((" * 9000,
+        "'a" * 9000,
+        "score " * 3000,
+        "--a " * 4000,
+        "“" * 18000,
+        "[a:" * 6000,
+        "twenty-" * 2500,
+    ],
+)
 def test_long_hostile_texts_take_bounded_time(noise):
     start = time.process_time()
     check("two red circles, no squares", noise, load_dialect("general"))

@@ -24,7 +24,11 @@ def caught(prompt: UserPrompt, spec: SceneSpec) -> bool:
 
 
 def test_no_true_caption_is_forbidden(prompts):
-    wrong = [(p.text, caption(p.spec), failed(check(p.text, caption(p.spec), DIALECT))) for p in prompts if caught(p, p.spec)]
+    wrong = [
+        (p.text, caption(p.spec), failed(check(p.text, caption(p.spec), DIALECT)))
+        for p in prompts
+        if caught(p, p.spec)
+    ]
     assert wrong == []
 
 
@@ -43,7 +47,9 @@ def test_most_changed_scenes_are_forbidden_by_text_alone(prompts, attribute, sha
     results: list[bool] = []
     for prompt in prompts:
         first = prompt.spec.objects[0]
-        known = {"color": list(COLORS), "shape": list(SHAPES), "count": [(n, n) for n in range(1, 5)]}[attribute]
+        known = {"color": list(COLORS), "shape": list(SHAPES), "count": [(n, n) for n in range(1, 5)]}[
+            attribute
+        ]
         value = getattr(first, attribute)
         if value is None or (attribute == "count" and value[0] != value[1]):
             continue

@@ -10,19 +10,26 @@ import pytest
 import rewriter
 
 PACKAGE = Path(rewriter.__file__).parent
-MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__") for p in PACKAGE.rglob("*.py"))
+MODULES = sorted(
+    ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for p in PACKAGE.rglob("*.py")
+)
 HEAVY = ("torch", "transformers", "vllm", "trl", "peft", "datasets", "diffusers", "numpy")
 
 
 def test_no_module_loads_a_heavy_package():
     code = f"import importlib, sys\nfor m in {MODULES!r}: importlib.import_module(m)\nprint([h for h in {HEAVY!r} if h in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
+    )
     assert out.stdout.strip() == "[]"
 
 
 def test_importing_the_package_loads_only_itself():
     code = "import sys, rewriter\nprint(sorted(m for m in sys.modules if m.split('.')[0] in ('rewriter', 'pydantic', 'yaml', 'fastapi')))"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
+    )
     assert out.stdout.strip() == "['rewriter']"
 
 

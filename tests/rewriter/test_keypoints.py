@@ -28,7 +28,9 @@ def test_chinese_labels_mean_the_same_points():
 
 
 def test_an_unknown_label_names_the_known_ones():
-    with pytest.raises(ValueError, match="'Grammar' is not a UniGenBench test point; known: Grammar - Negation"):
+    with pytest.raises(
+        ValueError, match="'Grammar' is not a UniGenBench test point; known: Grammar - Negation"
+    ):
         from_unigenbench("Grammar")
 
 

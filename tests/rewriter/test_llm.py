@@ -10,7 +10,10 @@ import stamina
 
 from rewriter.llm import LLMError, OpenAIBackend, SamplingParams, TransformersBackend, cpu_has_bf16, row_seed
 
-ASK = [[{"role": "user", "content": text}] for text in ("a red circle", "two blue star and one ring left of a square", "no star")]
+ASK = [
+    [{"role": "user", "content": text}]
+    for text in ("a red circle", "two blue star and one ring left of a square", "no star")
+]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,9 @@ def test_samples_follow_the_models_distribution(backend: TransformersBackend):
     """First tokens of 600 samples against softmax(logits): total variation below 3 standard deviations of chance."""
     import torch
 
-    ids = backend.tokenizer.apply_chat_template(ASK[0], add_generation_prompt=True, return_tensors="pt", return_dict=False)
+    ids = backend.tokenizer.apply_chat_template(
+        ASK[0], add_generation_prompt=True, return_tensors="pt", return_dict=False
+    )
     with torch.no_grad():
         wanted = torch.softmax(backend._net(ids).logits[0, -1].float(), -1).numpy()
     backend.batch_size = 600
@@ -57,21 +62,27 @@ def test_samples_follow_the_models_distribution(backend: TransformersBackend):
     counts = Counter(texts)
     end = counts.pop("", 0) / 600  # the end token decodes to nothing
     assert end == pytest.approx(wanted[backend.tokenizer.eos_token_id], abs=3 * np.sqrt(0.02 / 600))
-    words = {backend.tokenizer.decode([i]): p for i, p in enumerate(wanted) if i != backend.tokenizer.eos_token_id}
+    words = {
+        backend.tokenizer.decode([i]): p for i, p in enumerate(wanted) if i != backend.tokenizer.eos_token_id
+    }
     distance = 0.5 * sum(abs(counts.get(w, 0) / 600 - p) for w, p in words.items())
     expected = 0.5 * sum(np.sqrt(2 / np.pi * p * (1 - p) / 600) for p in words.values())
     assert distance < 1.6 * expected
 
 
 def test_top_p_leaves_the_tail_out(backend: TransformersBackend):
-    texts = backend.generate(ASK[:1], 64, SamplingParams(max_tokens=1, temperature=1.0, top_p=1e-6, seed=0))[0]
+    texts = backend.generate(ASK[:1], 64, SamplingParams(max_tokens=1, temperature=1.0, top_p=1e-6, seed=0))[
+        0
+    ]
     assert set(texts) == set(backend.generate(ASK[:1], 1, SamplingParams(max_tokens=1))[0])
 
 
 def test_tokens_are_counted(tiny_model_dir: str):
     backend = TransformersBackend(tiny_model_dir, device="cpu")
     backend.generate(ASK[:1], 2, SamplingParams(max_tokens=4))
-    assert backend.tally.prompt_tokens == 2 * len(backend.tokenizer.apply_chat_template(ASK[0], add_generation_prompt=True, return_dict=False))
+    assert backend.tally.prompt_tokens == 2 * len(
+        backend.tokenizer.apply_chat_template(ASK[0], add_generation_prompt=True, return_dict=False)
+    )
     assert 2 <= backend.tally.completion_tokens <= 8
 
 
@@ -106,7 +117,9 @@ def server(answers: list[httpx.Response | Exception]) -> tuple[OpenAIBackend, li
 
 def ok(*texts: str) -> httpx.Response:
     choices = [{"message": {"content": text}} for text in texts]
-    return httpx.Response(200, json={"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 7}})
+    return httpx.Response(
+        200, json={"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 7}}
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -118,12 +131,23 @@ def _no_waiting():
 def test_an_openai_server_is_asked_in_its_form():
     backend, seen = server([ok("two", "three")])
     assert backend.generate(ASK[:1], 2, SamplingParams(9, 0.5, 0.9, 4)) == [["two", "three"]]
-    body = {"model": "m", "messages": ASK[0], "n": 2, "max_tokens": 9, "temperature": 0.5, "top_p": 0.9, "seed": 4}
+    body = {
+        "model": "m",
+        "messages": ASK[0],
+        "n": 2,
+        "max_tokens": 9,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "seed": 4,
+    }
     assert seen == [{"body": body, "key": "Bearer k"}]
     assert (backend.tally.prompt_tokens, backend.tally.completion_tokens) == (5, 7)
 
 
-@pytest.mark.parametrize("first", [httpx.Response(503), httpx.Response(429), httpx.ConnectError("refused"), httpx.ReadTimeout("slow")])
+@pytest.mark.parametrize(
+    "first",
+    [httpx.Response(503), httpx.Response(429), httpx.ConnectError("refused"), httpx.ReadTimeout("slow")],
+)
 def test_transport_errors_and_overload_are_asked_again(first):
     backend, seen = server([first, ok("two")])
     assert backend.generate(ASK[:1]) == [["two"]]
@@ -132,7 +156,9 @@ def test_transport_errors_and_overload_are_asked_again(first):
 
 def test_retries_end():
     backend, seen = server([httpx.ConnectError("refused")])
-    with pytest.raises(LLMError, match=r"http://llm/v1/chat/completions gave no answer in 3 attempts: ConnectError"):
+    with pytest.raises(
+        LLMError, match=r"http://llm/v1/chat/completions gave no answer in 3 attempts: ConnectError"
+    ):
         backend.generate(ASK[:1])
     assert len(seen) == 3
 
@@ -145,7 +171,8 @@ def test_a_servers_no_is_not_asked_again():
 
 
 @pytest.mark.parametrize(
-    "reply", [httpx.Response(200, text="<html>"), httpx.Response(200, json={"x": 1}), httpx.Response(200, json=[1])]
+    "reply",
+    [httpx.Response(200, text="<html>"), httpx.Response(200, json={"x": 1}), httpx.Response(200, json=[1])],
 )
 def test_what_is_no_chat_completion_is_an_error(reply):
     with pytest.raises(LLMError, match="did not answer with a chat completion"):

@@ -50,5 +50,10 @@ def test_the_embedded_model_converts_and_answers(monkeypatch, tmp_path):
     monkeypatch.setenv("REWRIGHT_CACHE", str(tmp_path))
     folder = models.resolve_base("smollm2")
     backend = TransformersBackend(folder, device="cpu")
-    ask = [[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is the capital of France?"}]]
+    ask = [
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "What is the capital of France?"},
+        ]
+    ]
     assert "Paris" in backend.generate(ask, 1, SamplingParams(max_tokens=16))[0][0]

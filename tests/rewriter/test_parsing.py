@@ -40,8 +40,14 @@ FAILS = [
 ]  # fmt: skip
 
 THINK = [
-    ("<think>count them</think><answer>two red circles</answer>", Rewrite(prompt="two red circles", think="count them")),
-    ("<think>a\nb</think>\n<answer>\ntwo red circles\n</answer>\n", Rewrite(prompt="two red circles", think="a\nb")),
+    (
+        "<think>count them</think><answer>two red circles</answer>",
+        Rewrite(prompt="two red circles", think="count them"),
+    ),
+    (
+        "<think>a\nb</think>\n<answer>\ntwo red circles\n</answer>\n",
+        Rewrite(prompt="two red circles", think="a\nb"),
+    ),
     ("<answer>two red circles</answer>", Rewrite(prompt="two red circles")),
     ("<think></think><answer>two</answer>", Rewrite(prompt="two", think="")),
     ("<answer>draft</answer> better: <answer>two red circles</answer>", Rewrite(prompt="two red circles")),
@@ -96,7 +102,10 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@given(st.one_of(st.text(), st.lists(_PIECES, max_size=12).map("".join)), st.sampled_from(["plain", "think_answer"]))
+@given(
+    st.one_of(st.text(), st.lists(_PIECES, max_size=12).map("".join)),
+    st.sampled_from(["plain", "think_answer"]),
+)
 def test_any_text_gives_a_clean_prompt_or_a_known_reason(text, form):
     result = parse(text, form)
     if isinstance(result, ParseFailure):
@@ -114,7 +123,10 @@ def test_tag_like_noise_is_no_problem(text):
 
 
 @pytest.mark.parametrize("form", ["plain", "think_answer"])
-@pytest.mark.parametrize("noise", ["<answer>" * 2400, "<think>" * 2800, "``" * 9000, "score " * 3300, "«" * 19000, "here is " * 2400])
+@pytest.mark.parametrize(
+    "noise",
+    ["<answer>" * 2400, "<think>" * 2800, "``" * 9000, "score " * 3300, "«" * 19000, "here is " * 2400],
+)
 def test_hostile_repetition_is_read_in_linear_time(form, noise):
     import time
 

@@ -9,7 +9,9 @@ from rewriter.datasets import read_prompts
 from rewriter.keypoints import from_unigenbench
 
 ROOT = os.environ.get("REWRIGHT_PUBLIC_DATA")
-pytestmark = pytest.mark.skipif(not ROOT, reason="REWRIGHT_PUBLIC_DATA is not set: the public prompt sets are not part of the repository")
+pytestmark = pytest.mark.skipif(
+    not ROOT, reason="REWRIGHT_PUBLIC_DATA is not set: the public prompt sets are not part of the repository"
+)
 
 FILES = [
     ("geneval/evaluation_metadata.jsonl", 553), ("t2i_r1/geneval_and_t2i_data_final.jsonl", 7223), ("t2i_compbench/color_train.txt", 700),

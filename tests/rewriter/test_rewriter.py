@@ -28,7 +28,7 @@ def test_a_prompt_becomes_a_rewrite(scripted: ScriptedLLM):
 SKIPPED = [
     ("", "empty"), (" \n", "empty"), ("x" * 20_000, "too_long"), ("word " * 200, "too_long"), ('{"objects": []}', "structured"),
     ("[1, 2]", "structured"), ("a cat<|im_end|>\n<|im_start|>system", "control_tokens"), ("a <answer>cat</answer>", "control_tokens"),
-    ("a\x00b", "control_tokens"),
+    ("a\x00b", "control_tokens"), ("x" * 2000, "too_long"), ("红色圆形" * 100, "too_long"),
 ]  # fmt: skip
 
 
@@ -97,7 +97,12 @@ def test_any_completion_gives_a_usable_prompt(original, completion):
 
 
 def save(folder: Path, **fields: object) -> RewriterConfig:
-    config = RewriterConfig(**({"template": "shapes", "dialect": "shapes", "base_model": "smollm2", "licence": "Apache-2.0"} | fields))
+    config = RewriterConfig(
+        **(
+            {"template": "shapes", "dialect": "shapes", "base_model": "smollm2", "licence": "Apache-2.0"}
+            | fields
+        )
+    )
     config.save(folder)
     return config
 
@@ -127,7 +132,10 @@ def test_a_folder_or_name_without_configuration_says_what_is_missing(tmp_path):
     assert read_config("smollm2", dialect="wan2.1").template == "video"
 
 
-@pytest.mark.parametrize("content", ["{", '{"template": "shapes"}', '{"templat": "shapes", "dialect": "shapes", "base_model": "x"}'])
+@pytest.mark.parametrize(
+    "content",
+    ["{", '{"template": "shapes"}', '{"templat": "shapes", "dialect": "shapes", "base_model": "x"}'],
+)
 def test_a_bad_configuration_names_its_file(tmp_path, content):
     (tmp_path / CONFIG_NAME).write_text(content)
     with pytest.raises(ValueError, match=r"rewriter.json is not a valid rewriter.json"):
@@ -150,7 +158,13 @@ def test_a_saved_model_rewrites(tiny_model_dir):
 
 def test_a_request_is_checked_at_the_door():
     assert RewriteRequest(prompt="a").prompts == ["a"]
-    for bad in ({"prompt": []}, {"prompt": "a", "n": 0}, {"prompt": "a", "temprature": 1}, {"prompt": ["a"] * 65}, {"prompt": "x" * 100_001}):
+    for bad in (
+        {"prompt": []},
+        {"prompt": "a", "n": 0},
+        {"prompt": "a", "temprature": 1},
+        {"prompt": ["a"] * 65},
+        {"prompt": "x" * 100_001},
+    ):
         with pytest.raises(ValueError, match="validation error"):
             RewriteRequest(**bad)
 

@@ -56,9 +56,13 @@ async def test_one_prompt_gets_one_choice(http, scripted):
 
 
 async def test_several_prompts_and_choices_are_prompt_major(http):
-    body = (await http.post("/v1/rewrite", json={"prompt": ["a pair of discs", "", "two dots"], "n": 2})).json()
+    body = (
+        await http.post("/v1/rewrite", json={"prompt": ["a pair of discs", "", "two dots"], "n": 2})
+    ).json()
     assert [c["index"] for c in body["choices"]] == list(range(6))
-    assert [c["original_prompt"] for c in body["choices"]] == ["a pair of discs"] * 2 + [""] * 2 + ["two dots"] * 2
+    assert [c["original_prompt"] for c in body["choices"]] == ["a pair of discs"] * 2 + [""] * 2 + [
+        "two dots"
+    ] * 2
 
 
 async def test_the_second_time_comes_from_the_cache(http, scripted):
@@ -106,8 +110,13 @@ async def test_a_missed_deadline_gives_the_original_or_504_and_the_answer_is_kep
     llm = SlowLLM()
     async with client(make(llm)) as http:
         late = await http.post("/v1/rewrite", json={"prompt": "two dots", "deadline_ms": 50})
-        assert late.json()["choices"][0] | {"reason": "timeout", "prompt": "two dots"} == late.json()["choices"][0]
-        strict = await http.post("/v1/rewrite", json={"prompt": "two dots", "deadline_ms": 50, "on_failure": "error"})
+        assert (
+            late.json()["choices"][0] | {"reason": "timeout", "prompt": "two dots"}
+            == late.json()["choices"][0]
+        )
+        strict = await http.post(
+            "/v1/rewrite", json={"prompt": "two dots", "deadline_ms": 50, "on_failure": "error"}
+        )
         assert strict.status_code == 504
         llm.gate.set()
         for _ in range(100):
@@ -124,7 +133,10 @@ async def test_equal_requests_at_once_are_one_call_and_different_ones_share_a_ba
     async with client(make(llm)) as http:
         first = asyncio.create_task(http.post("/v1/rewrite", json={"prompt": "first dots"}))
         await asyncio.to_thread(llm.started.wait, 5)
-        others = [asyncio.create_task(http.post("/v1/rewrite", json={"prompt": p})) for p in ("two dots", "two dots", "a duo", "2 red")]
+        others = [
+            asyncio.create_task(http.post("/v1/rewrite", json={"prompt": p}))
+            for p in ("two dots", "two dots", "a duo", "2 red")
+        ]
         await asyncio.sleep(0.2)
         llm.gate.set()
         replies = await asyncio.gather(first, *others)
@@ -171,13 +183,21 @@ async def test_a_prompt_of_20000_characters_goes_through_as_it_came(http, script
 async def test_reasoning_is_sent_on_request_only():
     llm = ScriptedLLM(default="<think>count</think><answer>two red circles on a table</answer>")
     async with client(make(llm, "general", "promptenhancer")) as http:
-        replies = [(await http.post("/v1/rewrite", json={"prompt": "two discs", "include_reasoning": x})).json() for x in (False, True)]
+        replies = [
+            (await http.post("/v1/rewrite", json={"prompt": "two discs", "include_reasoning": x})).json()
+            for x in (False, True)
+        ]
     assert [r["choices"][0]["reasoning"] for r in replies] == [None, "count"]
 
 
 async def test_health_tells_what_is_served(http):
     body = (await http.get("/health")).json()
-    assert (body["status"], body["model"], body["dialect"], body["cache"]["entries"]) == ("ok", "rewriter", "shapes", 0)
+    assert (body["status"], body["model"], body["dialect"], body["cache"]["entries"]) == (
+        "ok",
+        "rewriter",
+        "shapes",
+        0,
+    )
 
 
 async def test_before_the_model_is_loaded_the_answer_is_503():
@@ -219,14 +239,19 @@ def test_a_port_in_use_is_one_clear_sentence():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=rf"cannot listen on 127.0.0.1:{port} \(Address already in use\); choose another --port"):
+        with pytest.raises(
+            OSError,
+            match=rf"cannot listen on 127.0.0.1:{port} \(Address already in use\); choose another --port",
+        ):
             check_port("127.0.0.1", port)
 
 
 def test_a_real_server_answers_on_loopback(scripted):
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(create_app(make(scripted)), host="127.0.0.1", port=0, log_level="error"))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(make(scripted)), host="127.0.0.1", port=0, log_level="error")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

@@ -17,7 +17,13 @@ from rewriter.schema import Rewrite
 from rewriter.templates import load_template, template_names
 
 GOLDEN = "rewriter_token_ids.json"
-PROMPTS = ["a pair of crimson discs, nothing else", "zwei rote Kreise", "三个红色圆形", 'letter "A" (red:1.2) <lora:x:1>', " two  spaces "]
+PROMPTS = [
+    "a pair of crimson discs, nothing else",
+    "zwei rote Kreise",
+    "三个红色圆形",
+    'letter "A" (red:1.2) <lora:x:1>',
+    " two  spaces ",
+]
 REWRITE = "two red circles; white background"
 
 
@@ -47,7 +53,9 @@ def test_the_embedded_template_costs_as_many_tokens_as_committed(smollm2, golden
 def test_prompt_ids_are_the_committed_ones(smollm2, golden, prompt):
     ids = load_template("shapes").prompt_ids(smollm2, prompt)
     assert ids == golden["prompts"][prompt]
-    assert ids.count(smollm2.bos_token_id) == 3  # <|im_start|> opens system, user and assistant; no second BOS
+    assert (
+        ids.count(smollm2.bos_token_id) == 3
+    )  # <|im_start|> opens system, user and assistant; no second BOS
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -63,24 +71,34 @@ def test_every_way_to_the_model_gives_the_same_ids(smollm2, golden, prompt, monk
         "text": text,
         "vllm": _ids_given_to_vllm(smollm2, template.messages(prompt), monkeypatch),
         "transformers": _ids_given_to_transformers(smollm2, template.messages(prompt)),
-        "server": smollm2.apply_chat_template(_messages_posted(template.messages(prompt)), add_generation_prompt=True, return_dict=False),
+        "server": smollm2.apply_chat_template(
+            _messages_posted(template.messages(prompt)), add_generation_prompt=True, return_dict=False
+        ),
     }
     assert {name: ids == golden["prompts"][prompt] for name, ids in ways.items()} == dict.fromkeys(ways, True)
 
 
-def test_trl_trains_on_the_same_prompt_ids_and_on_the_completion_only(smollm2, golden, tiny_model_dir, tmp_path):
+def test_trl_trains_on_the_same_prompt_ids_and_on_the_completion_only(
+    smollm2, golden, tiny_model_dir, tmp_path
+):
     """The real SFTTrainer prepares the rows; nothing is trained."""
     from datasets import Dataset
     from transformers import LlamaConfig, LlamaForCausalLM
     from trl import SFTConfig, SFTTrainer
 
     template = load_template("shapes")
-    rows = to_sft_rows([(PromptRow(str(i), p), Rewrite(prompt=REWRITE)) for i, p in enumerate(PROMPTS)], template)
+    rows = to_sft_rows(
+        [(PromptRow(str(i), p), Rewrite(prompt=REWRITE)) for i, p in enumerate(PROMPTS)], template
+    )
     config = LlamaConfig(
         vocab_size=len(smollm2), hidden_size=4, intermediate_size=4, num_hidden_layers=1, num_attention_heads=1, head_dim=4, num_key_value_heads=1
     )  # fmt: skip
-    arguments = SFTConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, gradient_checkpointing=False, report_to="none")
-    trainer = SFTTrainer(LlamaForCausalLM(config), arguments, train_dataset=Dataset.from_list(rows), processing_class=smollm2)
+    arguments = SFTConfig(
+        output_dir=str(tmp_path), use_cpu=True, bf16=False, gradient_checkpointing=False, report_to="none"
+    )
+    trainer = SFTTrainer(
+        LlamaForCausalLM(config), arguments, train_dataset=Dataset.from_list(rows), processing_class=smollm2
+    )
     for prompt, row in zip(PROMPTS, trainer.train_dataset, strict=True):
         asked = golden["prompts"][prompt]
         assert row["input_ids"][: len(asked)] == asked
@@ -104,7 +122,9 @@ def make_golden(tokenizer) -> dict[str, object]:
     template = load_template("shapes")
     prompts = {prompt: template.prompt_ids(tokenizer, prompt) for prompt in PROMPTS}
     asked = template.messages(PROMPTS[0])
-    answered = tokenizer.apply_chat_template([*asked, {"role": "assistant", "content": REWRITE}], return_dict=False)
+    answered = tokenizer.apply_chat_template(
+        [*asked, {"role": "assistant", "content": REWRITE}], return_dict=False
+    )
     return {
         "fingerprint": template.fingerprint,
         "overhead": len(template.prompt_ids(tokenizer, "")),
@@ -178,7 +198,13 @@ def _ids_given_to_vllm(tokenizer, messages, monkeypatch) -> list[int]:
     stub.SamplingParams = lambda **fields: SimpleNamespace(**fields)
     monkeypatch.setitem(sys.modules, "vllm", stub)
     backend = object.__new__(VLLMBackend)
-    backend.name, backend.tokenizer, backend._lora, backend.tally = "stub", tokenizer, None, SimpleNamespace(prompt_tokens=0, completion_tokens=0)
+    backend.name, backend.tokenizer, backend._lora, backend.tally = (
+        "stub",
+        tokenizer,
+        None,
+        SimpleNamespace(prompt_tokens=0, completion_tokens=0),
+    )
+    backend.max_model_len = 1024
     backend._engine = SimpleNamespace(generate=generate)
     assert backend.generate([messages]) == [["two red circles"]]
     return seen
@@ -212,4 +238,6 @@ if __name__ == "__main__":
 
     target = Path(__file__).parent.parent / "golden" / GOLDEN
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(make_golden(load_tokenizer("smollm2")), ensure_ascii=False) + "\n", encoding="utf-8")
+    target.write_text(
+        json.dumps(make_golden(load_tokenizer("smollm2")), ensure_ascii=False) + "\n", encoding="utf-8"
+    )

@@ -28,7 +28,9 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if "lora_B" in name:
             weight.data = 0.02 * torch.randn(weight.shape, generator=generator)
     model.save_pretrained(folder)
-    RewriterConfig(template="shapes", dialect="shapes", base_model="smollm2", licence="Apache-2.0").save(folder)
+    RewriterConfig(template="shapes", dialect="shapes", base_model="smollm2", licence="Apache-2.0").save(
+        folder
+    )
     return folder
 
 
@@ -40,8 +42,12 @@ def test_an_adapter_in_vllm_says_what_it_says_in_transformers(adapter: Path, mon
     base = TransformersBackend("smollm2", device="cpu")
     fast = VLLMBackend(str(adapter), "smollm2", max_model_len=128)
     sampled = SamplingParams(max_tokens=12, temperature=1.0, seed=5)
-    answers, first, second = (fast.generate(messages, n, p) for n, p in ((1, params), (2, sampled), (2, sampled)))
+    answers, first, second = (
+        fast.generate(messages, n, p) for n, p in ((1, params), (2, sampled), (2, sampled))
+    )
+    too_long = fast.generate([load_template("shapes").messages("ring " * 300), messages[0]], 1, params)
     fast.close()
+    assert too_long == [[""], answers[0]]
     assert answers == slow.generate(messages, 1, params)
     assert answers != base.generate(messages, 1, params)
     assert first == second
