@@ -24,7 +24,6 @@ from diffusion_core.worlds.shapes import caption, render, sample_layout, sample_
 from diffusion_core.worlds.shapes.lexicon import dialect_words
 from recipes.terminal import remark
 
-
 # Where a scene is decided. A matched filter over n pixels sees an object of contrast 1 at d' = sqrt(n) (1 - t) / t: the background (7,000 values)
 # is settled at t = 0.98, the presence of an object (400) at 0.92, its shape at 0.85. The usual logit-normal(0, 1) puts 1 % of its mass there, and
 # a first run with it had learned to draw shapes but not how many, nor the background, after 160,000 samples.
