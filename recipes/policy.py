@@ -12,6 +12,20 @@ from rewriter.models import licence_of, resolve_base
 from rewriter.templates import Template, load_template
 
 
+def quiet() -> None:
+    """No bars and remarks of the libraries between our own lines."""
+    import logging
+
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(
+        logging.ERROR
+    )  # kernels of its 4-bit mode that are not used here
+
+
 def writing(args: RewriterArguments) -> tuple[Template, Dialect]:
     """Template and dialect by name. Raises ConfigError naming the key and what is known."""
     try:

@@ -68,7 +68,7 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     from recipes.bridging import build_bridge, licences, load_generator, load_reward
     from recipes.callbacks import Metrics, Progress
     from recipes.licences import require_commercial
-    from recipes.policy import base_licence, load_policy, load_tokenizer, writing
+    from recipes.policy import base_licence, load_policy, load_tokenizer, quiet, writing
     from recipes.prompt_rows import licence_of_rows, prompt_rows
     from recipes.resume import check_same_run, newest_checkpoint, state_of
     from recipes.run_record import MetricsLog, RunRecord, make_output, sha256_rows
@@ -76,13 +76,14 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     from recipes.terminal import remark
     from rewriter.datasets import to_grpo_rows
 
+    quiet()
     began = time.monotonic()
     output = make_output(config.output_dir)
     settings = resolved((run_args, model_args, grpo, config))
     template, dialect = writing(model_args)
     prompts = prompt_rows(grpo.prompts, prompts_needed(config), config.seed)
     rows = to_grpo_rows(prompts, template)
-    generator, reward = load_generator(grpo), load_reward(grpo)
+    reward, generator = load_reward(grpo), load_generator(grpo)
     found = {
         "model": base_licence(model_args),
         "data": licence_of_rows(prompts),

@@ -66,7 +66,7 @@ def train(
 
     from recipes.callbacks import Metrics, Plateau, Progress, eval_losses, plateau
     from recipes.licences import require_commercial
-    from recipes.policy import base_licence, load_policy, load_tokenizer, writing
+    from recipes.policy import base_licence, load_policy, load_tokenizer, quiet, writing
     from recipes.prompt_rows import licence_of_rows
     from recipes.resume import check_same_run, newest_checkpoint, state_of
     from recipes.rewriter_grpo import without_progress_bar
@@ -74,6 +74,7 @@ def train(
     from recipes.saved_rewriter import save_rewriter
     from recipes.terminal import remark
 
+    quiet()
     began = time.monotonic()
     output = make_output(config.output_dir)
     settings = resolved((run_args, model_args, sft, config))

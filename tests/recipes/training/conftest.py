@@ -7,10 +7,49 @@ from pathlib import Path
 
 import pytest
 
-WORDS = (
-    "one two three red blue green yellow circle circles square squares star ring small large above below left right of a the and draw "
-    "please make on white black gray background ; , . rewrite for image model system user assistant"
-).split()
+WORDS = [
+    "one",
+    "two",
+    "three",
+    "red",
+    "blue",
+    "green",
+    "yellow",
+    "circle",
+    "circles",
+    "square",
+    "squares",
+    "star",
+    "ring",
+    "small",
+    "large",
+    "above",
+    "below",
+    "left",
+    "right",
+    "of",
+    "a",
+    "the",
+    "and",
+    "draw",
+    "please",
+    "make",
+    "on",
+    "white",
+    "black",
+    "gray",
+    "background",
+    ";",
+    ",",
+    ".",
+    "rewrite",
+    "for",
+    "image",
+    "model",
+    "system",
+    "user",
+    "assistant",
+]
 CHAT = (
     "{% for m in messages %}<s> {{ m['role'] }} {{ m['content'] }} </s> {% endfor %}"
     "{% if add_generation_prompt %}<s> assistant {% endif %}"
@@ -70,8 +109,12 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         torch.manual_seed(1)
         save_zoo(made.zoo)
     prompts = ["draw a star", "a ring please", "make a square", "the circle on the left"]
-    made.prompts.write_text("".join(json.dumps({"prompt": p, "licence": "Apache-2.0"}) + "\n" for p in prompts))
-    made.pairs.write_text("".join(json.dumps({"prompt": p, "rewrite": r, "licence": "Apache-2.0"}) + "\n" for p, r in PAIRS))
+    made.prompts.write_text(
+        "".join(json.dumps({"prompt": p, "licence": "Apache-2.0"}) + "\n" for p in prompts)
+    )
+    made.pairs.write_text(
+        "".join(json.dumps({"prompt": p, "rewrite": r, "licence": "Apache-2.0"}) + "\n" for p, r in PAIRS)
+    )
     (root / "tiny_reward.py").write_text(REWARD)
     sys.path.insert(0, str(root))
     yield made

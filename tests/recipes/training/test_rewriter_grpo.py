@@ -89,7 +89,9 @@ def test_the_reward_came_from_decoded_images(run, bench):
     for number, (rewrite, reward) in enumerate(zip(rewrites, rewarded, strict=True)):
         if reward == 0.0:  # a guard's verdict: nothing was drawn
             continue
-        requests = [GenerationRequest(rewrite, seed=seed, steps=2) for seed in run.bridge.seeds(rows[number // 4])]
+        requests = [
+            GenerationRequest(rewrite, seed=seed, steps=2) for seed in run.bridge.seeds(rows[number // 4])
+        ]
         images = [as_uint8(sample.pixels) for sample in run.bridge.generator.generate(requests)]
         arrays = [image.permute(1, 2, 0).contiguous().numpy() for image in images]
         assert all(hashlib.sha256(array.tobytes()).hexdigest() in seen for array in arrays)
@@ -99,7 +101,14 @@ def test_the_reward_came_from_decoded_images(run, bench):
 
 def test_the_logs_hold_the_baseline_and_where_the_time_went(run):
     for row in run.steps:
-        assert {"image_reward/baseline", "canary/gap_max", "time/rollout", "time/sync", "time/train", "image_reward/generate_seconds"} <= row.keys()
+        assert {
+            "image_reward/baseline",
+            "canary/gap_max",
+            "time/rollout",
+            "time/sync",
+            "time/train",
+            "image_reward/generate_seconds",
+        } <= row.keys()
         assert row["canary/gap_max"] < 1e-3
     assert run.steps[0]["canary/probe_effect"] > 0.2
 
@@ -117,7 +126,10 @@ def test_the_policy_never_sees_a_caption_or_a_target(run):
 @pytest.mark.parametrize(
     ("rename", "message"),
     [
-        (lambda name: name.replace("model.layers.0.", "model.layers.1."), "Weights did not arrive in vLLM"),  # taken without a word
+        (
+            lambda name: name.replace("model.layers.0.", "model.layers.1."),
+            "Weights did not arrive in vLLM",
+        ),  # taken without a word
         (lambda name: "decoder." + name, "no module or parameter named"),  # vLLM refuses it
     ],
     ids=["wrong layer", "unknown"],
@@ -127,7 +139,11 @@ def test_a_sabotaged_parameter_prefix_stops_the_run_before_the_first_reward(run,
 
     sound, output = vllm_engine.adapted_weights, bench.root / f"grpo-sabotaged-{len(message)}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vllm_engine, "adapted_weights", lambda model: ((rename(name), weight) for name, weight in sound(model)))
+        patch.setattr(
+            vllm_engine,
+            "adapted_weights",
+            lambda model: ((rename(name), weight) for name, weight in sound(model)),
+        )
         with pytest.raises((CanaryDrift, ValueError), match=message):
             main(grpo(bench, output))
     assert json.loads((output / "run.json").read_text())["status"] == "failed"
@@ -199,20 +215,26 @@ def test_a_run_killed_between_steps_resumes_within_the_stated_tolerance(run, ben
 def test_the_reference_of_a_continued_adapter_is_that_adapter(bench, run, weights_of):
     """With beta above 0 the first step's KL is 0: policy and reference are the SFT adapter, not the bare base model."""
     output = bench.root / "grpo-kl"
-    words = grpo(bench, output, "--adapter", str(run.output / "rewriter"), "--beta", "0.1", "--learning_rate", "0.005")
+    words = grpo(
+        bench, output, "--adapter", str(run.output / "rewriter"), "--beta", "0.1", "--learning_rate", "0.005"
+    )
     assert main([*words, "--max_steps", "2"]) == 0
     rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     kl = [row["kl"] for row in rows if "kl" in row]
     assert kl[0] == pytest.approx(0.0, abs=1e-6)
     assert kl[1] > 0
-    assert main([*words, "--max_steps", "3"]) == 0  # lengthened: goes on from checkpoint 2, with its reference
+    assert (
+        main([*words, "--max_steps", "3"]) == 0
+    )  # lengthened: goes on from checkpoint 2, with its reference
     assert any((weights_of(output)[name] != w).any() for name, w in weights_of(run.output).items())
 
 
 def test_roll_out_seeds_depend_on_run_step_and_place():
     from rewriter.llm import row_seed
 
-    seeds = {row_seed(run, "rollout", step, 0, place) for run in (0, 1) for step in range(5) for place in range(8)}
+    seeds = {
+        row_seed(run, "rollout", step, 0, place) for run in (0, 1) for step in range(5) for place in range(8)
+    }
     assert len(seeds) == 80
     assert row_seed(0, "rollout", 3, 0, 2) == row_seed(0, "rollout", 3, 0, 2)
 

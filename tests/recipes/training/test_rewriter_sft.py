@@ -33,9 +33,18 @@ def sft(bench, output: Path, *more: str) -> list[str]:
 
 
 def killed(words: list[str], step: int, bench) -> int:
-    environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")}
+    environment = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    }
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), str(bench.root)])
-    done = subprocess.run([sys.executable, "-c", KILLED.format(step=step), *words], env=environment, capture_output=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED.format(step=step), *words],
+        env=environment,
+        capture_output=True,
+        timeout=600,
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
     return done.returncode
 
@@ -78,7 +87,9 @@ def test_a_finished_run_given_again_changes_nothing(whole: Path, bench, weights_
     assert all((before[name] == w).all() for name, w in weights_of(whole).items())
 
 
-def test_another_configuration_does_not_go_on_in_the_same_folder(whole: Path, bench, capsys: pytest.CaptureFixture[str]):
+def test_another_configuration_does_not_go_on_in_the_same_folder(
+    whole: Path, bench, capsys: pytest.CaptureFixture[str]
+):
     assert main([*sft(bench, whole), "--learning_rate", "0.02"]) == 2
     assert "learning_rate was 0.01, now 0.02" in capsys.readouterr().err
 
@@ -127,8 +138,27 @@ def test_one_step_on_the_real_smollm2(tmp_path: Path, bench, weights_of):
     """The embedded base model, loss on the rewrite only."""
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text("".join(bench.pairs.read_text().splitlines(keepends=True)[:10]))
-    words = ["rewriter/sft/smoke", "--output_dir", str(tmp_path / "run"), "--pairs", str(pairs), "--max_steps", "1"]
-    more = ["--per_device_train_batch_size", "2", "--warmup_steps", "0", "--eval_strategy", "no", "--save_strategy", "no", "--lora_r", "4"]
+    words = [
+        "rewriter/sft/smoke",
+        "--output_dir",
+        str(tmp_path / "run"),
+        "--pairs",
+        str(pairs),
+        "--max_steps",
+        "1",
+    ]
+    more = [
+        "--per_device_train_batch_size",
+        "2",
+        "--warmup_steps",
+        "0",
+        "--eval_strategy",
+        "no",
+        "--save_strategy",
+        "no",
+        "--lora_r",
+        "4",
+    ]
     assert main([*words, *more]) == 0
     moved = [float(w.abs().max()) for name, w in weights_of(tmp_path / "run").items() if "lora_B" in name]
     assert min(moved) > 0
