@@ -11,9 +11,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from recipes.evaluation_sets import Prompt
+
+if TYPE_CHECKING:
+    from rewriter.schema import RewriteResult
 
 Backend = Literal["auto", "vllm", "transformers"]
 
@@ -28,6 +31,7 @@ ABOUT = {
     "rewriter": "the trained rewriter",
     "oracle": "the canonical caption of what was asked for",
 }
+_AT_ONCE = 64  # prompts per call of a model: two batches of its back end
 FIXED = ("original", "template", "zero_shot", "rules", "oracle")
 GENERAL_TEMPLATE = (
     "{prompt}, high quality, highly detailed, sharp focus"  # what prompt guides tell people to append
@@ -53,6 +57,8 @@ class Arm(Protocol):
 
     def texts(self, prompts: Sequence[Prompt]) -> list[Text]: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class PlainArm:
@@ -62,6 +68,9 @@ class PlainArm:
     write: Callable[[Prompt], str]
     dialect: Any
     key: str = "plain"  # never read: these arms are cheap and always asked again
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def texts(self, prompts: Sequence[Prompt]) -> list[Text]:
         from rewriter.guards import check
@@ -80,16 +89,27 @@ class PlainArm:
 
 @dataclass
 class RewriterArm:
-    """A language model behind the same parser, guards and fallback as in serving. Loaded when first asked."""
+    """A language model behind the same parser, guards and fallback as in serving. Loaded when first asked, until closed."""
 
     name: str
     key: str
     load: Callable[[], Any]
+    held: Any = None
+
+    def close(self) -> None:
+        self.held = None
 
     def texts(self, prompts: Sequence[Prompt]) -> list[Text]:
+        from recipes.terminal import batches, progress
         from rewriter.llm import LLMError
 
-        results = self.load().rewrite([prompt.prompt for prompt in prompts])
+        if self.held is None:
+            self.held = self.load()
+        results: list[RewriteResult] = []
+        with progress(f"rewrites ({self.name})", len(prompts)) as ticker:
+            for part in batches(prompts, _AT_ONCE):
+                results += self.held.rewrite([prompt.prompt for prompt in part])
+                ticker.advance(len(part))
         silent = sum(result.reason == "upstream_error" for result in results)
         if silent:  # a server may fall back then, a measurement may not
             raise LLMError(

@@ -118,7 +118,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     from recipes.analysis import summary
     from recipes.arms import FIXED
-    from recipes.measure import arm_texts
 
     started = time.monotonic()
     sets, seeds = prompt_sets(args)
@@ -134,13 +133,11 @@ def run(args: argparse.Namespace) -> int:
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
     bridge = make_bridge(args, seeds)
+    allowed = licences(args, bridge, adapters)
     total = sum(len(prompts) * seeds * len(arms[name]) for name, prompts in sets.items())
     found: dict[str, Any] = {}
     try:
-        texts = {
-            name: {arm.name: arm_texts(arm, prompts, output / "sets" / name) for arm in arms[name]}
-            for name, prompts in sets.items()
-        }
+        texts = all_texts(arms, sets, output)
         with progress("images", total) as ticker:
             for name, prompts in sets.items():
                 found[name] = measure_set(name, prompts, texts[name], bridge, args, output, ticker)
@@ -155,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
         "reward": args.reward or "shapes",
         "reward_fingerprint": bridge.reward.fingerprint,
         "adapters": {name: str(folder) for name, folder in adapters.items()},
-        "licences": licences(args, bridge, adapters),
+        "licences": allowed,
         "dialect": dialect,
         "seed": args.seed,
     }
@@ -291,6 +288,25 @@ def licences(args: argparse.Namespace, bridge: Bridge, adapters: Mapping[str, Pa
 
         require_commercial(found)
     return found
+
+
+def all_texts(
+    arms: Mapping[str, Sequence[Arm]], sets: Mapping[str, Sequence[Prompt]], output: Path
+) -> dict[str, dict[str, Any]]:
+    """Per set and arm the texts to draw. Arm by arm, so that each model is loaded once and only one is in memory."""
+    from recipes.measure import arm_texts
+
+    texts: dict[str, dict[str, Any]] = {name: {} for name in sets}
+    for arm_name in dict.fromkeys(arm.name for found in arms.values() for arm in found):
+        for name, prompts in sets.items():
+            arm = next((arm for arm in arms[name] if arm.name == arm_name), None)
+            if arm is not None:
+                texts[name][arm_name] = arm_texts(arm, prompts, output / "sets" / name)
+        for found in arms.values():
+            for arm in found:
+                arm.close()
+    order = {name: [arm.name for arm in found] for name, found in arms.items()}
+    return {name: {arm: texts[name][arm] for arm in order[name]} for name in sets}
 
 
 def measure_set(
