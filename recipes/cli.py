@@ -66,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # No model hub by default: a missing name must fail at once with a message and not after minutes of retries.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours say what matters
+    if not debug:
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses an optional CPU kernel that is not used
     command = words[0] if words else None
     try:
         if command in HANDED_ON:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def run_stage(stage: Stage, ledger: Ledger, logs: Path) -> float:
             start_new_session=True,  # an interrupt is passed on below, once, and not by the terminal too
         )
         try:
-            _watch(stage, process, began)
+            _watch(stage, process, log, began)
         except BaseException:
             _stop(process)
             raise
@@ -105,7 +106,7 @@ def run_stage(stage: Stage, ledger: Ledger, logs: Path) -> float:
     return seconds
 
 
-def _watch(stage: Stage, process: subprocess.Popen, began: float) -> None:
+def _watch(stage: Stage, process: subprocess.Popen, log: Path, began: float) -> None:
     """Show progress until the process ends."""
     if not sys.stderr.isatty():
         said = began
@@ -113,7 +114,7 @@ def _watch(stage: Stage, process: subprocess.Popen, began: float) -> None:
             time.sleep(_POLL_S)
             if time.monotonic() - said > _SAY_EVERY_S:
                 said = time.monotonic()
-                remark(f"{stage.name}: {_status(stage)} after {said - began:.0f} s")
+                remark(f"{stage.name}: {_status(stage, log)} after {said - began:.0f} s")
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -131,36 +132,41 @@ def _watch(stage: Stage, process: subprocess.Popen, began: float) -> None:
         while process.poll() is None:
             time.sleep(_POLL_S)
             row = _last_row(stage.metrics)
-            bar.update(task, completed=row.get("step", 0), status=_status(stage, row))
+            bar.update(task, completed=row.get("step", 0), status=_status(stage, log))
 
 
-def _status(stage: Stage, row: Mapping | None = None) -> str:
-    """'step 12 of 40, reward 0.61', as far as it is known."""
-    row = _last_row(stage.metrics) if row is None else row
-    if "step" not in row:
-        return "working"
-    words = [f"step {row['step']:.0f}" + (f" of {stage.steps}" if stage.steps else "")]
-    words += [
-        f"{name} {row[name]:.3f}"
-        for name in ("reward", "loss", "eval_loss")
-        if isinstance(row.get(name), float)
-    ]
-    return ", ".join(words)
+def _status(stage: Stage, log: Path) -> str:
+    """'step 12 of 40, reward 0.61', as far as it is known; without metrics the last line of the log that counts something."""
+    row = _last_row(stage.metrics)
+    if "step" in row:
+        words = [f"step {row['step']:.0f}" + (f" of {stage.steps}" if stage.steps else "")]
+        words += [
+            f"{name} {row[name]:.3f}"
+            for name in ("reward", "loss", "eval_loss")
+            if isinstance(row.get(name), float)
+        ]
+        return ", ".join(words)
+    counted = re.findall(r"^[\w ()]+: \d+ of \d+$", _tail(log), re.MULTILINE)
+    return counted[-1] if counted else "working"
+
+
+def _tail(path: Path, size: int = 16_384) -> str:
+    with path.open("rb") as data:
+        data.seek(max(0, path.stat().st_size - size))
+        return data.read().decode("utf-8", errors="replace")
 
 
 def _last_row(path: Path | None) -> dict:
     """The last whole line of a metrics file; {} where there is none yet."""
     if path is None or not path.is_file():
         return {}
-    with path.open("rb") as lines:
-        lines.seek(max(0, path.stat().st_size - 16_384))
-        for line in reversed(lines.read().splitlines()):
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                return row
+    for line in reversed(_tail(path).splitlines()):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            return row
     return {}
 
 

@@ -16,7 +16,7 @@ from recipes.demo import (
     last_stages,
     seconds_per_step,
 )
-from recipes.stages import Ledger, Stage, StageFailed, key_of, run_stage
+from recipes.stages import Ledger, Stage, StageFailed, _status, key_of, run_stage
 
 
 @pytest.fixture
@@ -68,6 +68,19 @@ def test_a_stage_that_leaves_nothing_has_failed(folder, monkeypatch):
     fake_command(monkeypatch, "pass")
     with pytest.raises(StageFailed, match=r"did not write out\.json"):
         run_stage(stage(), Ledger.load(folder / "stages.json"), folder / "logs")
+
+
+def test_what_is_shown_of_a_stage_is_its_last_whole_row_or_its_last_count(folder):
+    log, metrics = Path("s.log"), Path("metrics.jsonl")
+    log.write_text("noise\n")
+    training = Stage("grpo", [], Path("o"), metrics=metrics, steps=40)
+    assert _status(training, log) == "working"
+    metrics.write_text(
+        '{"step": 11, "reward": 0.5}\n{"step": 12, "reward": 0.61, "other": 1}\n{"step": 13, "rew'
+    )
+    assert _status(training, log) == "step 12 of 40, reward 0.610"
+    log.write_text("images: 12 of 90\nsome remark\nimages: 24 of 90\nmore: noise")
+    assert _status(Stage("evaluation", [], Path("o")), log) == "images: 24 of 90"
 
 
 def test_the_key_of_a_stage_covers_its_command_and_the_bytes_it_reads(folder):
