@@ -20,13 +20,13 @@ def adapter(tiny_model_dir: str, tmp_path_factory: pytest.TempPathFactory) -> Pa
     from transformers import AutoModelForCausalLM
 
     folder = tmp_path_factory.mktemp("adapter")
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(tiny_model_dir), LoraConfig(r=4, target_modules="all-linear")
-    )
-    generator = torch.Generator().manual_seed(1)
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            weight.data = torch.randn(weight.shape, generator=generator)
+    base = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = get_peft_model(base, LoraConfig(r=4, target_modules="all-linear"))
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.data = torch.randn(weight.shape)
     model.save_pretrained(folder)
     RewriterConfig(template="shapes", dialect="shapes", base_model=tiny_model_dir, licence="Apache-2.0").save(
         folder

@@ -22,11 +22,12 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("adapter")
     base = AutoModelForCausalLM.from_pretrained(resolve_base("smollm2"), dtype=torch.float32)
-    model = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"]))
-    generator = torch.Generator().manual_seed(0)
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            weight.data = 0.02 * torch.randn(weight.shape, generator=generator)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"]))
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.data = 0.06 * torch.randn(weight.shape)
     model.save_pretrained(folder)
     RewriterConfig(template="shapes", dialect="shapes", base_model="smollm2", licence="Apache-2.0").save(
         folder
