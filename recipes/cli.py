@@ -68,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # ours say what matters
     if not debug:
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses an optional CPU kernel that is not used
+        logging.getLogger("bitsandbytes").setLevel(
+            logging.ERROR
+        )  # it misses an optional CPU kernel that is not used
     command = words[0] if words else None
     try:
         if command in HANDED_ON:

@@ -28,7 +28,7 @@ CHARTS: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
     ("entropy", (("", ("entropy",)),)),
 )
 COLOURS = ("#2457d6", "#b45309", "#1a7f37")
-_W, _H, _LEFT, _BOTTOM, _TOP = 340, 190, 46, 24, 10
+_W, _H, _LEFT, _BOTTOM = 340, 190, 46, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,14 @@ def svg(lines: Sequence[tuple[str, Series]]) -> str:
     xs = [x for _, points in lines for x, _ in points]
     ys = [y for _, points in lines for _, y in points]
     y_ticks = ticks(min(ys), max(ys))
+    legend = [(label, colour) for (label, _), colour in zip(lines, COLOURS, strict=False) if label]
+    top = 26 if len(legend) > 1 else 10
     x_low, x_high, y_low, y_high = min(xs), max(xs), y_ticks[0], y_ticks[-1]
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = (x - x_low) / ((x_high - x_low) or 1)
         up = (y - y_low) / ((y_high - y_low) or 1)
-        return _LEFT + across * (_W - _LEFT - 8), _H - _BOTTOM - up * (_H - _BOTTOM - _TOP)
+        return _LEFT + across * (_W - _LEFT - 8), _H - _BOTTOM - up * (_H - _BOTTOM - top)
 
     def path(points: Series) -> str:
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
@@ -124,15 +126,10 @@ def svg(lines: Sequence[tuple[str, Series]]) -> str:
         out.append(
             f'<polyline points="{path(smooth(points))}" fill="none" stroke="{colour}" stroke-width="2"><title>{escape(label)}</title></polyline>'
         )
-    labelled = [(label, colour) for (label, _), colour in zip(lines, COLOURS, strict=False) if label]
-    x = _LEFT + 8.0
-    for label, colour in labelled if len(labelled) > 1 else ():
-        out.append(
-            f'<rect x="{x:.0f}" y="{_H - 17}" width="9" height="9" fill="{colour}" transform="translate(60 0)"/>'
-        )
-        out.append(
-            f'<text x="{x + 73:.0f}" y="{_H - 8}" font-size="11" fill="#24292f">{escape(label)}</text>'
-        )
-        x += 26 + 6.2 * len(label)
+    x = float(_LEFT)
+    for label, colour in legend if len(legend) > 1 else ():
+        out.append(f'<rect x="{x:.0f}" y="6" width="9" height="9" rx="2" fill="{colour}"/>')
+        out.append(f'<text x="{x + 13:.0f}" y="14" font-size="11" fill="#24292f">{escape(label)}</text>')
+        x += 30 + 6.4 * len(label)
     out.append("</svg>")
     return "".join(out)

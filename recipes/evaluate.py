@@ -372,7 +372,9 @@ TITLES = {
 
 
 def title_of(name: str, analysis: Mapping[str, Any]) -> str:
-    return f"{TITLES.get(name, name)}: {analysis['n_prompts']} prompts, {analysis['n_seeds']} seeds each"
+    prompts, seeds = analysis["n_prompts"], analysis["n_seeds"]
+    words = f"{prompts} prompt{'s' * (prompts != 1)}, {seeds} seed{'s' * (seeds != 1)} each"
+    return f"{TITLES.get(name, name)}: {words}"
 
 
 def percent(interval: Mapping[str, float | None], signed: bool = False) -> str:

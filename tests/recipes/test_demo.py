@@ -70,6 +70,34 @@ def test_a_stage_that_leaves_nothing_has_failed(folder, monkeypatch):
         run_stage(stage(), Ledger.load(folder / "stages.json"), folder / "logs")
 
 
+def test_an_interrupt_reaches_the_stage_and_nothing_is_left_running(folder, monkeypatch):
+    import recipes.stages as module
+
+    code = """
+import time
+try:
+    open('started', 'w').close()
+    time.sleep(60)
+except KeyboardInterrupt:
+    open('saved', 'w').close()
+"""
+    fake_command(monkeypatch, code)
+    children = []
+
+    def interrupt_once_it_runs(stage, process, log, began):
+        children.append(process)
+        while not Path("started").exists():
+            module.time.sleep(0.02)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_watch", interrupt_once_it_runs)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(stage(), Ledger.load(folder / "stages.json"), folder / "logs")
+    assert children[0].poll() is not None
+    assert Path("saved").exists()
+    assert not (folder / "stages.json").exists()
+
+
 def test_what_is_shown_of_a_stage_is_its_last_whole_row_or_its_last_count(folder):
     log, metrics = Path("s.log"), Path("metrics.jsonl")
     log.write_text("noise\n")
