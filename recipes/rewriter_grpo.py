@@ -63,10 +63,10 @@ def run(argv: Sequence[str]) -> int:
 
 def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     from datasets import Dataset
-    from trl import GRPOTrainer
 
     from recipes.bridging import build_bridge, licences, load_generator, load_reward
     from recipes.callbacks import Metrics, Progress
+    from recipes.grpo_trainer import RewriterGRPOTrainer
     from recipes.licences import require_commercial
     from recipes.policy import base_licence, load_policy, load_tokenizer, quiet, writing
     from recipes.prompt_rows import licence_of_rows, prompt_rows
@@ -118,7 +118,7 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     config.shuffle_dataset = False  # the rows are in the order of the run already
     config.disable_tqdm = True
     trainer = make_trainer(
-        GRPOTrainer, model, bridge, config, Dataset.from_list(rows), tokenizer, [metrics, Progress()], grpo
+        RewriterGRPOTrainer, model, bridge, config, Dataset.from_list(rows), tokenizer, [metrics, Progress()], grpo
     )
     try:
         if checkpoint is None or (state_of(checkpoint) or {}).get("global_step", 0) < config.max_steps:
