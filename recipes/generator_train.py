@@ -30,12 +30,16 @@ from recipes.terminal import remark
 TIME_MEAN, TIME_STD = 2.0, 1.5
 
 
-def make_batch(seed: int, step: int, batch: int) -> tuple[torch.Tensor, list[str]]:
-    """Images (B,3,H,W) in [-1, 1] and captions of training scenes; 10 % of the captions are empty, for guidance."""
+def make_batch(seed: int, step: int, batch: int, alone: float = 0.0) -> tuple[torch.Tensor, list[str]]:
+    """Images (B,3,H,W) in [-1, 1] and captions of training scenes; 10 % of the captions are empty, for guidance.
+
+    A share `alone` of the scenes has one object, whatever the mix: what a word means is learned from scenes where nothing else could
+    be meant, and binding words to one of several objects comes after.
+    """
     rng = np.random.default_rng([seed, step])
     images, captions = [], []
     for _ in range(batch):
-        spec = sample_spec(rng, split="train")
+        spec = sample_spec(rng, split="train", n_objects=1 if alone and rng.random() < alone else None)
         images.append(render(sample_layout(spec, rng)))
         captions.append("" if rng.random() < 0.1 else caption(spec))
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -144,7 +148,7 @@ def train(args: Any) -> None:
             for opt in opts:
                 for group in opt.param_groups:
                     group["lr"] = args.learning_rate * factor
-            x0, captions = make_batch(args.seed, step, args.batch)
+            x0, captions = make_batch(args.seed, step, args.batch, 0.7 if samples < args.easy_samples else 0.0)
             loss = flow_loss(
                 modules, config, x0, captions, torch.Generator().manual_seed(args.seed * 1_000_003 + step)
             )

@@ -29,6 +29,7 @@ def _args(output, **changes) -> Namespace:
         "optimizer": "muon",
         "ema_decay": 0.9,
         "samples": 16,
+        "easy_samples": 8,
         "batch": 4,
         "warmup": 2,
         "decay_fraction": 0.25,
@@ -49,6 +50,13 @@ def test_a_batch_is_a_function_of_seed_and_step():
     assert first.shape == (8, 3, 48, 48)
     assert first.min() >= -1
     assert first.max() <= 1
+
+
+def test_easy_batches_mostly_show_one_object():
+    _, easy = make_batch(1, 5, 200, alone=0.7)
+    _, mixed = make_batch(1, 5, 200)
+    alone = [sum("," not in c and c.startswith("one") for c in captions) for captions in (easy, mixed)]
+    assert alone[0] > 1.8 * alone[1]
 
 
 def test_the_rate_warms_up_stays_and_decays_to_zero():
@@ -106,11 +114,11 @@ def _interrupted(output) -> None:
 
     real, calls = module.make_batch, []
 
-    def failing(seed, step, batch):
+    def failing(seed, step, batch, alone=0.0):
         calls.append(step)
         if step == 2:
             raise KeyboardInterrupt
-        return real(seed, step, batch)
+        return real(seed, step, batch, alone)
 
     module.make_batch = failing
     try:
