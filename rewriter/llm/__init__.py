@@ -8,7 +8,7 @@ A back end that cannot answer raises `LLMError`; what the model says is never an
 from rewriter.llm.base import GREEDY, LLM, LLMError, SamplingParams, Tally, adapter_base, is_adapter, row_seed
 from rewriter.llm.openai_backend import OpenAIBackend
 from rewriter.llm.transformers_backend import TransformersBackend, load_for_inference
-from rewriter.llm.vllm_backend import VLLMBackend, cpu_has_bf16
+from rewriter.llm.vllm_backend import VLLMBackend
 
 __all__ = [
     "GREEDY",
@@ -20,7 +20,6 @@ __all__ = [
     "TransformersBackend",
     "VLLMBackend",
     "adapter_base",
-    "cpu_has_bf16",
     "is_adapter",
     "load_for_inference",
     "row_seed",

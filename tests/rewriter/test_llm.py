@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import stamina
 
-from rewriter.llm import LLMError, OpenAIBackend, SamplingParams, TransformersBackend, cpu_has_bf16, row_seed
+from rewriter.llm import LLMError, OpenAIBackend, SamplingParams, TransformersBackend, row_seed
 
 ASK = [
     [{"role": "user", "content": text}]
@@ -95,10 +95,6 @@ def test_impossible_sampling_is_refused(fields):
 def test_row_seeds_are_stable_across_processes():
     assert row_seed(1, "a", 2) == 436969018
     assert len({row_seed(1, "a", k) for k in range(100)}) == 100
-
-
-def test_bf16_support_is_read_from_the_cpu():
-    assert cpu_has_bf16() in (True, False)
 
 
 def server(answers: list[httpx.Response | Exception]) -> tuple[OpenAIBackend, list[dict]]:
