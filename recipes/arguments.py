@@ -161,8 +161,8 @@ class GeneratorArguments:
 
     output_dir: str = _arg("", "folder of the run; the generator is written to output_dir/generator")
     seed: int = _arg(0, "of weights, captions, images and noise")
-    patch: int = _arg(8, "pixels a side of a token")
-    width: int = _arg(192, "width of the transformer")
+    patch: int = _arg(16, "pixels a side of a token")
+    width: int = _arg(256, "width of the transformer")
     layers: int = _arg(6, "blocks of the transformer")
     prediction: Literal["x0", "flow"] = _arg("x0", "what the network predicts")
     learning_rate: float = _arg(1.5e-3, "peak learning rate")
