@@ -42,7 +42,9 @@ class Packed:
     index: torch.Tensor
 
 
-def pack_groups(input_ids: torch.Tensor, attention_mask: torch.Tensor, completion_length: int, dtype: torch.dtype) -> Packed:
+def pack_groups(
+    input_ids: torch.Tensor, attention_mask: torch.Tensor, completion_length: int, dtype: torch.dtype
+) -> Packed:
     """Rows (B, P + T), prompts padded left and completions right, as groups of equal prompts."""
     split = input_ids.shape[1] - completion_length
     lengths = attention_mask[:, split:].sum(1).tolist()
@@ -54,7 +56,9 @@ def pack_groups(input_ids: torch.Tensor, attention_mask: torch.Tensor, completio
     width = max(sizes)
     packed_ids = torch.zeros(len(groups), width, dtype=torch.long)
     positions, labels = torch.zeros_like(packed_ids), torch.full_like(packed_ids, -100)
-    sees = torch.eye(width, dtype=torch.bool).repeat(len(groups), 1, 1)  # padding sees itself: a softmax needs something
+    sees = torch.eye(width, dtype=torch.bool).repeat(
+        len(groups), 1, 1
+    )  # padding sees itself: a softmax needs something
     index = torch.zeros(len(input_ids), completion_length, dtype=torch.long)
     causal = torch.ones(width, width, dtype=torch.bool).tril()
     for g, (prompt, rows) in enumerate(groups.items()):
@@ -77,7 +81,13 @@ def pack_groups(input_ids: torch.Tensor, attention_mask: torch.Tensor, completio
             start = end
     device = input_ids.device
     mask = torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, torch.finfo(dtype).min)
-    return Packed(packed_ids.to(device), positions.to(device), labels.to(device), mask[:, None].to(device), index.to(device))
+    return Packed(
+        packed_ids.to(device),
+        positions.to(device),
+        labels.to(device),
+        mask[:, None].to(device),
+        index.to(device),
+    )
 
 
 def takes_block_masks(model: Any) -> bool:
@@ -108,29 +118,41 @@ class RewriterGRPOTrainer(GRPOTrainer):
         def plain() -> Any:
             own = super(RewriterGRPOTrainer, self)._get_per_token_logps_and_entropies
             return own(
-                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, compute_aux_loss, **media
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                batch_size,
+                compute_entropy,
+                compute_aux_loss,
+                **media,
             )
 
         if self.packing is False or compute_aux_loss or any(value is not None for value in media.values()):
             return plain()
-        if self.packing is None and not takes_block_masks(model):
+        bare = self.accelerator.unwrap_model(model)  # DistributedDataParallel hides config and dtype
+        if self.packing is None and not takes_block_masks(bare):
             self.packing = False
             return plain()
-        logps, entropies = self._packed(model, input_ids, attention_mask, logits_to_keep, compute_entropy)
+        batch = pack_groups(input_ids, attention_mask, logits_to_keep, bare.dtype)
+        logps, entropies = self._packed(model, batch, attention_mask[:, -logits_to_keep:], compute_entropy)
         if self.packing is None:
             with torch.no_grad():
                 gap = ((plain()[0] - logps) * attention_mask[:, -logits_to_keep:]).abs()
-            largest = float(gap.max() if logps.dtype == torch.float32 and model.dtype == torch.float32 else gap.mean())
+            largest = float(
+                gap.max() if logps.dtype == torch.float32 and bare.dtype == torch.float32 else gap.mean()
+            )
             self.packing = largest < AGREES
             if not self.packing:
-                log.warning("packed log-probabilities differ by %.3g nats from TRL's; going on with TRL's", largest)
+                log.warning(
+                    "packed log-probabilities differ by %.3g nats from TRL's; going on with TRL's", largest
+                )
                 return plain()
         return logps, entropies, None
 
     def _packed(
-        self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, completion_length: int, entropy: bool
+        self, model: Any, batch: Packed, real: torch.Tensor, entropy: bool
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        batch = pack_groups(input_ids, attention_mask, completion_length, model.dtype)
         with self.accelerator.autocast():
             found = model(
                 input_ids=batch.input_ids,
@@ -139,7 +161,6 @@ class RewriterGRPOTrainer(GRPOTrainer):
                 shift_labels=batch.shift_labels,
                 fused_lm_head=True,
             )
-        real = attention_mask[:, -completion_length:]
         logps = found.log_probs.flatten()[batch.index] * real
         return logps, (found.entropy.flatten()[batch.index] * real).detach() if entropy else None
 
@@ -153,7 +174,9 @@ class RewriterGRPOTrainer(GRPOTrainer):
             keep[0] = True  # a batch cannot be empty; this row's gradient is 0
         rows = len(keep)
         return {
-            name: value[keep] if isinstance(value, torch.Tensor) and value.ndim and len(value) == rows else value
+            name: value[keep]
+            if isinstance(value, torch.Tensor) and value.ndim and len(value) == rows
+            else value
             for name, value in output.items()
         }
 
