@@ -169,7 +169,9 @@ class GeneratorArguments:
     optimizer: Literal["adamw", "muon"] = _arg("muon", "muon: hidden matrices with Muon, the rest with AdamW")
     ema_decay: float = _arg(0.998, "of the running mean of the weights, which is what is saved")
     samples: int = _arg(1_000_000, "training samples in all")
-    easy_samples: int = _arg(0, "so many samples at first with 70 % scenes of one object, the committed mix after")
+    easy_samples: int = _arg(
+        0, "so many samples at first with 70 % scenes of one object, the committed mix after"
+    )
     batch: int = _arg(64, "samples a step")
     warmup: int = _arg(200, "steps of linear warm-up")
     decay_fraction: float = _arg(0.3, "share of the run with linearly falling learning rate")

@@ -148,7 +148,9 @@ def train(args: Any) -> None:
             for opt in opts:
                 for group in opt.param_groups:
                     group["lr"] = args.learning_rate * factor
-            x0, captions = make_batch(args.seed, step, args.batch, 0.7 if samples < args.easy_samples else 0.0)
+            x0, captions = make_batch(
+                args.seed, step, args.batch, 0.7 if samples < args.easy_samples else 0.0
+            )
             loss = flow_loss(
                 modules, config, x0, captions, torch.Generator().manual_seed(args.seed * 1_000_003 + step)
             )
