@@ -1,6 +1,6 @@
 """TRL's GRPOTrainer with less arithmetic for the same gradient.
 
-The completions of a group share their prompt, and on a CPU the update is the dearest part of a step. Two savings:
+The completions of a group share their prompt, and on a CPU the update is the dearest part of a step. Three savings:
 
 - **One prompt for a group.** TRL runs prompt + completion for every completion: 8 times the same prompt. Here a group is one sequence
 
@@ -10,6 +10,8 @@ The completions of a group share their prompt, and on a CPU the update is the de
   repeated, because it predicts the first token of each completion. Padding inside a group is gone as well.
 - **No update for what carries none.** A completion with advantage 0 (its whole group scored alike, or its score is missing) adds exactly
   nothing to the `dapo` loss without KL, whose divisor counts all tokens anyway: its rows are left out.
+
+- **The head where it is needed** (CPU): see `_whole_head`.
 
 Log-probabilities differ from TRL's by rounding only; the first batch of a run is computed both ways, and TRL's way is kept if they differ.
 """
@@ -24,6 +26,7 @@ import torch
 from trl import GRPOTrainer
 
 log = logging.getLogger(__name__)
+WHOLE_LOGITS = 2**28  # positions times vocabulary: 1 GiB in float32, held twice during the update
 AGREES = 1e-2  # nats; rounding is below 1e-4 in float32. bfloat16 rounds more and is compared in the mean.
 
 
@@ -135,7 +138,11 @@ class RewriterGRPOTrainer(GRPOTrainer):
             self.packing = False
             return plain()
         batch = pack_groups(input_ids, attention_mask, logits_to_keep, bare.dtype)
-        logps, entropies = self._packed(model, batch, attention_mask[:, -logits_to_keep:], compute_entropy)
+        real, tokens = attention_mask[:, -logits_to_keep:], input_ids[:, -logits_to_keep:]
+        if self.whole_head_fits(bare, int(real.sum())):
+            logps, entropies = self._whole_head(bare, batch, tokens, real.bool(), compute_entropy)
+        else:
+            logps, entropies = self._packed(model, batch, real, compute_entropy)
         if self.packing is None:
             with torch.no_grad():
                 gap = ((plain()[0] - logps) * attention_mask[:, -logits_to_keep:]).abs()
@@ -163,6 +170,38 @@ class RewriterGRPOTrainer(GRPOTrainer):
             )
         logps = found.log_probs.flatten()[batch.index] * real
         return logps, (found.entropy.flatten()[batch.index] * real).detach() if entropy else None
+
+    def whole_head_fits(self, bare: Any, tokens: int) -> bool:
+        """A CPU, where memory is there and arithmetic is not; in one process, whose model nobody wraps."""
+        vocabulary = bare.config.get_text_config().vocab_size
+        alone = self.accelerator.device.type == "cpu" and self.accelerator.num_processes == 1
+        return alone and tokens * vocabulary <= WHOLE_LOGITS
+
+    def _whole_head(
+        self, bare: Any, batch: Packed, tokens: torch.Tensor, real: torch.Tensor, entropy: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The head at the N positions that predict a completion's token, in one piece.
+
+        TRL's head saves memory: on a CPU it projects every position, projects again in the backward pass, and
+        computes the gradient of a head that is frozen.
+        """
+        base = bare.get_base_model()
+        hidden_GLD = base.base_model(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            position_ids=batch.position_ids,
+            use_cache=False,
+        ).last_hidden_state
+        hidden_ND = hidden_GLD.flatten(0, 1)[batch.index[real]]
+        logits_NV = base.get_output_embeddings()(hidden_ND).float() / self.temperature
+        logps_NV = torch.log_softmax(logits_NV, dim=-1)
+        logps_N = logps_NV.gather(1, tokens[real][:, None])[:, 0]
+        logps = logps_N.new_zeros(real.shape).masked_scatter(real, logps_N)
+        if not entropy:
+            return logps, None
+        with torch.no_grad():
+            entropy_N = torch.cat([-(part.exp() * part).sum(1) for part in logps_NV.split(256)])
+            return logps, logps_N.new_zeros(real.shape).masked_scatter(real, entropy_N)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """TRL's batch without the rows whose advantage is 0, where that changes no gradient."""

@@ -118,7 +118,14 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     config.shuffle_dataset = False  # the rows are in the order of the run already
     config.disable_tqdm = True
     trainer = make_trainer(
-        RewriterGRPOTrainer, model, bridge, config, Dataset.from_list(rows), tokenizer, [metrics, Progress()], grpo
+        RewriterGRPOTrainer,
+        model,
+        bridge,
+        config,
+        Dataset.from_list(rows),
+        tokenizer,
+        [metrics, Progress()],
+        grpo,
     )
     try:
         if checkpoint is None or (state_of(checkpoint) or {}).get("global_step", 0) < config.max_steps:
@@ -183,18 +190,9 @@ def make_trainer(
 
     canary = None
     if grpo.canary_every:
-        watched = [
-            encode_chat(tokenizer, row["prompt"]) + tokenizer(row["prompt_text"])["input_ids"]
-            for row in dataset.select(range(min(3, len(dataset))))
-        ]
-        canary = Canary(
-            [
-                ids[: config.vllm_max_model_length - 1 if config.vllm_max_model_length else 512]
-                for ids in watched
-            ],
-            grpo.canary_tolerance,
-            grpo.canary_every,
-        )
+        row, longest = dataset[0], (config.vllm_max_model_length or 512) - 1
+        watched = encode_chat(tokenizer, row["prompt"]) + tokenizer(row["prompt_text"])["input_ids"]
+        canary = Canary([watched[:longest]], grpo.canary_tolerance, grpo.canary_every)
     rollout = Rollout(config.seed, canary)
     with engine_start(eager=grpo.vllm_eager, dtype=grpo.vllm_dtype), warnings.catch_warnings():
         warnings.filterwarnings(

@@ -66,7 +66,7 @@ def train(
 
     from recipes.callbacks import Metrics, Plateau, Progress, eval_losses, plateau
     from recipes.licences import require_commercial
-    from recipes.policy import base_licence, load_policy, load_tokenizer, quiet, writing
+    from recipes.policy import base_licence, head_at_labels, load_policy, load_tokenizer, quiet, writing
     from recipes.prompt_rows import licence_of_rows
     from recipes.resume import check_same_run, newest_checkpoint, state_of
     from recipes.rewriter_grpo import without_progress_bar
@@ -125,7 +125,8 @@ def train(
         if state is not None and over:  # killed between the last checkpoint and the result
             trainer._load_from_checkpoint(state.get("best_model_checkpoint") or str(checkpoint))
         else:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            with head_at_labels():
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except BaseException as error:
         record.finish(
             "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",

@@ -8,6 +8,8 @@ TRL's colocated mode starts `vllm.LLM` and writes the trainer's weights into it 
   original is kept beside the packed copy, would silently stay as it was. We keep the originals and pack again after each sync.
 - **Merging without rounding.** TRL merges the adapter into the base in place and takes it out again, W + d - d, which is not W in
   floating point: the frozen base would drift, and a resumed run would differ. We push W + d out of place, for adapted weights only.
+- **Sampling.** For every seeded request vLLM draws one exponential per vocabulary entry, on CPU twice: a third of the time of a roll-out
+  of SmolLM2. One uniform number and the cumulative distribution give the same samples' law.
 - **Seeds per completion**, from (run seed, step, index): a run resumed at a step samples what the uninterrupted one did. One seed in
   TRL's `generation_kwargs` would make all completions of a group equal.
 """
@@ -26,6 +28,9 @@ from recipes.canary import Canary
 from rewriter.llm import row_seed
 from rewriter.templates import encode_chat
 
+# Only whole blocks of a prompt are shared by a group. vLLM's 128 on CPU is more than our prompts have; 32 is the least it takes.
+CPU_BLOCK = 32
+
 
 @contextmanager
 def engine_start(*, eager: bool, dtype: str) -> Iterator[None]:
@@ -39,8 +44,11 @@ def engine_start(*, eager: bool, dtype: str) -> Iterator[None]:
     from vllm.platforms import current_platform
 
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB; the default is a share of all memory
+    options: dict[str, Any] = {"enforce_eager": eager, "dtype": dtype}
+    if current_platform.is_cpu():
+        options["block_size"] = CPU_BLOCK
     original_llm, original_threads = host.LLM, torch.set_num_threads
-    host.LLM = functools.partial(original_llm, enforce_eager=eager, dtype=dtype)
+    host.LLM = functools.partial(original_llm, **options)
     original_dispatch = layers.dispatch_cpu_unquantized_gemm
     if current_platform.is_cpu():
         layers.dispatch_cpu_unquantized_gemm = functools.partial(_dispatch, original_dispatch)
@@ -86,8 +94,32 @@ def adapted_weights(model: Any) -> Iterator[tuple[str, Any]]:
             yield f"{name.removeprefix('base_model.model.')}.weight", weight
 
 
+def sample_by_inversion(llm: Any) -> None:
+    """Make a CPU engine sample seeded requests with one uniform number each: the token whose cumulative probability passes it."""
+    import torch
+    from vllm.v1.sample.ops.topk_topp_sampler import apply_top_k_top_p
+
+    sampler = llm.llm_engine.model_executor.driver_worker.model_runner.sampler.topk_topp_sampler
+    original = sampler.forward_cpu
+
+    def forward(logits: Any, generators: dict[int, Any], k: Any, p: Any) -> tuple[Any, Any]:
+        if len(generators) != len(logits) or sampler.logprobs_mode != "processed_logprobs":
+            return original(logits, generators, k, p)
+        logps_BV = apply_top_k_top_p(logits, k, p).log_softmax(dim=-1, dtype=torch.float32)
+        cumulative_BV = logps_BV.exp().cumsum(dim=-1, dtype=torch.float64)
+        uniform_B = torch.stack(
+            [torch.rand((), generator=generators[i], dtype=torch.float64) for i in range(len(logits))]
+        )
+        token_B1 = torch.searchsorted(cumulative_BV, (uniform_B * cumulative_BV[:, -1])[:, None], right=True)
+        return token_B1[:, 0].clamp_(max=logps_BV.shape[1] - 1), logps_BV
+
+    sampler.forward = forward
+
+
 class WeightSync:
-    """Stands in for `VLLMGeneration.sync_weights`: the same call, exact for LoRA, packed again on CPU, and timed."""
+    """Stands in for `VLLMGeneration.sync_weights`: the same call, exact for LoRA, packed again on CPU, and timed.
+
+    Making one also sets up the CPU engine's sampling."""
 
     def __init__(self, host: Any) -> None:
         from accelerate.utils import DistributedType, is_peft_model
@@ -104,6 +136,8 @@ class WeightSync:
         if is_peft_model(host.model) and plain:  # sharded models need TRL's own gathering
             host._iter_named_params = lambda: adapted_weights(host.model)
         host.sync_weights = self
+        if self._cpu:
+            sample_by_inversion(host.llm)
 
     def __call__(self) -> None:
         began = time.perf_counter()

@@ -18,7 +18,10 @@ def batch():
     for row, (which, length) in enumerate(rows):
         prompt = prompts[which]
         ids[row, 9 - len(prompt) : 9], mask[row, 9 - len(prompt) : 9] = prompt, 1
-        ids[row, 9 : 9 + length], mask[row, 9 : 9 + length] = torch.randint(4, 40, (length,), generator=draw), 1
+        ids[row, 9 : 9 + length], mask[row, 9 : 9 + length] = (
+            torch.randint(4, 40, (length,), generator=draw),
+            1,
+        )
     return SimpleNamespace(ids=ids, mask=mask, rows=rows, completion=6)
 
 
@@ -43,8 +46,21 @@ def trainer(bench):
             parameter.data.normal_(std=0.2)
     rows = Dataset.from_list([{"prompt": [{"role": "user", "content": "draw a star"}]}] * 8)
     return RewriterGRPOTrainer(
-        model, lambda completions, **_: [0.0] * len(completions), config, rows, processing_class=load_tokenizer(args)
+        model,
+        lambda completions, **_: [0.0] * len(completions),
+        config,
+        rows,
+        processing_class=load_tokenizer(args),
     )
+
+
+@pytest.fixture(params=["whole head", "TRL's head"])
+def head(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    """Both ways from hidden states to log-probabilities of the packed batch."""
+    from recipes import grpo_trainer
+
+    if request.param == "TRL's head":
+        monkeypatch.setattr(grpo_trainer, "WHOLE_LOGITS", 0)
 
 
 def logps(trainer, batch, packing):
@@ -54,7 +70,7 @@ def logps(trainer, batch, packing):
     )
 
 
-def test_packed_log_probabilities_and_entropies_are_trls(trainer, batch):
+def test_packed_log_probabilities_and_entropies_are_trls(trainer, batch, head):
     import torch
 
     real = batch.mask[:, -batch.completion :]
@@ -63,11 +79,14 @@ def test_packed_log_probabilities_and_entropies_are_trls(trainer, batch):
     torch.testing.assert_close(ours[1] * real, theirs[1] * real, atol=1e-4, rtol=0)
 
 
-def test_packed_gradients_are_trls(trainer, batch):
+def test_packed_gradients_are_trls(trainer, batch, head):
     """Of every trained matrix, for random weights on the log-probabilities."""
     import torch
 
-    weights = torch.randn(6, batch.completion, generator=torch.Generator().manual_seed(1)) * batch.mask[:, -batch.completion :]
+    weights = (
+        torch.randn(6, batch.completion, generator=torch.Generator().manual_seed(1))
+        * batch.mask[:, -batch.completion :]
+    )
     found = []
     for packing in (True, False):
         trainer.model.zero_grad()
@@ -75,7 +94,9 @@ def test_packed_gradients_are_trls(trainer, batch):
         found.append({n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None})
     assert found[0].keys() == found[1].keys()
     for name, gradient in found[0].items():
-        assert float((gradient - found[1][name]).norm() / found[1][name].norm()) < 1e-4, name  # float32 rounding
+        assert float((gradient - found[1][name]).norm() / found[1][name].norm()) < 1e-4, (
+            name
+        )  # float32 rounding
 
 
 def test_a_group_is_run_once_per_prompt(batch):
@@ -105,8 +126,8 @@ def test_a_completion_sees_its_prompt_and_itself_and_no_sibling(batch):
 def test_a_first_batch_that_disagrees_falls_back_to_trl(trainer, batch, monkeypatch: pytest.MonkeyPatch):
     import torch
 
-    sound = trainer._packed
-    monkeypatch.setattr(trainer, "_packed", lambda *a: tuple(x + 1 for x in sound(*a)))
+    sound = trainer._whole_head
+    monkeypatch.setattr(trainer, "_whole_head", lambda *a: tuple(x + 1 for x in sound(*a)))
     found = logps(trainer, batch, None)
     assert trainer.packing is False
     torch.testing.assert_close(found[0], logps(trainer, batch, False)[0])
@@ -120,7 +141,9 @@ def test_a_first_batch_that_agrees_turns_packing_on(trainer, batch):
 @pytest.mark.parametrize(
     ("name", "value"), [("loss_type", "grpo"), ("beta", 0.1), ("top_entropy_quantile", 0.5)]
 )
-def test_rows_are_left_out_only_where_they_are_idle(trainer, monkeypatch: pytest.MonkeyPatch, name: str, value: object):
+def test_rows_are_left_out_only_where_they_are_idle(
+    trainer, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+):
     monkeypatch.setattr(trainer.args, "steps_per_generation", 1)
     assert trainer.zero_rows_are_idle()
     monkeypatch.setattr(trainer, name, value)
@@ -143,7 +166,12 @@ def test_the_loss_and_its_gradient_are_the_same_without_idle_rows(trainer, batch
         trainer.model.zero_grad()
         loss = trainer._compute_loss(trainer.model, given)
         loss.backward()
-        found.append((loss.item(), {n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None}))
+        found.append(
+            (
+                loss.item(),
+                {n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None},
+            )
+        )
     assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
     for name, gradient in found[0][1].items():
         torch.testing.assert_close(gradient, found[1][1][name], atol=1e-5, rtol=1e-4)

@@ -162,6 +162,29 @@ def test_a_sync_that_pushes_nothing_is_caught(run):
     assert all(torch.equal(before[name], p) for name, p in host.model.named_parameters())
 
 
+def test_sampling_by_inversion_follows_the_probabilities(run):
+    """Frequencies of 4,000 seeded draws against the softmax they come from; tokens cut off by top-k never occur; seeds repeat."""
+    import torch
+
+    sampler = run.trainer.vllm_generation.llm.llm_engine.model_executor.driver_worker.model_runner.sampler.topk_topp_sampler
+    logits = torch.randn(12, generator=torch.Generator().manual_seed(0)) * 1.5
+    draws = 4000
+
+    def sample(top_k: int | None):
+        generators = {i: torch.Generator().manual_seed(i) for i in range(draws)}
+        k = None if top_k is None else torch.full((draws,), top_k)
+        return sampler.forward(logits.repeat(draws, 1), generators, k, None)
+
+    tokens, logps = sample(None)
+    expected = logits.softmax(0)
+    assert torch.allclose(logps[0], expected.log(), atol=1e-5)
+    frequency = torch.bincount(tokens, minlength=12) / draws
+    error = (expected * (1 - expected) / draws).sqrt()
+    assert ((frequency - expected).abs() < 5 * error).all()
+    assert torch.equal(tokens, sample(None)[0])
+    assert set(sample(3)[0].tolist()) == set(logits.topk(3).indices.tolist())
+
+
 def test_the_probe_leaves_every_weight_as_it_was(run):
     import torch
 

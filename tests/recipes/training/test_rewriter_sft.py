@@ -123,6 +123,32 @@ def test_training_stops_at_the_plateau(bench):
     assert summary["steps"] == 4  # evaluations at 2 and 4; no improvement of 5 nats
 
 
+def test_projecting_labelled_positions_only_changes_neither_loss_nor_gradient(bench):
+    import torch
+    from trl.trainer.utils import add_fused_lm_head
+
+    from recipes.arguments import RewriterArguments
+    from recipes.policy import head_at_labels, load_policy
+
+    model = load_policy(RewriterArguments(base_model=str(bench.model), lora_r=4), None, 0)
+    add_fused_lm_head(model.get_base_model(), outputs=("log_probs", "entropy"))
+    ids = torch.randint(4, 40, (3, 12), generator=torch.Generator().manual_seed(0))
+    labels = ids.clone()
+    labels[:, :7] = -100
+
+    def run():
+        model.zero_grad()
+        loss = model(input_ids=ids, labels=labels, fused_lm_head=True).loss
+        loss.backward()
+        return loss.item(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    all_positions = run()
+    with head_at_labels():
+        labelled = run()
+    assert labelled[0] == pytest.approx(all_positions[0], abs=1e-6)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(labelled[1], all_positions[1], strict=True))
+
+
 def test_validation_never_shares_a_target_with_training():
     from recipes.rewriter_sft import split_pairs
     from rewriter.datasets import PromptRow
