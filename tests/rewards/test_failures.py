@@ -609,6 +609,8 @@ def test_budget_is_at_most_a_third_of_the_collective_time_out_when_distributed(m
 
     from rewards.deadline import call_budget_s
 
+    alone = SimpleNamespace(is_available=lambda: True, is_initialized=lambda: False)
+    monkeypatch.setitem(sys.modules, "torch.distributed", alone)
     assert call_budget_s(600.0) == 600.0
     distributed = SimpleNamespace(is_available=lambda: True, is_initialized=lambda: True)
     monkeypatch.setitem(sys.modules, "torch.distributed", distributed)
