@@ -39,9 +39,13 @@ class RunArguments:
         False, "start over: ignore the checkpoints in output_dir instead of going on from the newest"
     )
 
+    max_seconds: float | None = _arg(
+        None, "stop after so many seconds of training, pauses left out (rewriter recipes; None: no limit)"
+    )
+
     def __post_init__(self) -> None:
-        if not isinstance(self.recipe, str):
-            raise ValueError(f"recipe={self.recipe!r} must be a name")
+        if self.max_seconds is not None and self.max_seconds <= 0:
+            raise ValueError(f"max_seconds={self.max_seconds} must be positive")
 
 
 @dataclass(config=_FORBID)

@@ -37,8 +37,14 @@ class Metrics(TrainerCallback):
     ) -> None:
         if not state.is_world_process_zero or not logs:
             return
-        seconds = round(self._before + time.monotonic() - self._began, 2)
-        self._log.write({"step": state.global_step, "seconds": seconds, **split_step_time(logs)})
+        self._log.write(
+            {"step": state.global_step, "seconds": round(self.seconds, 2), **split_step_time(logs)}
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, of earlier starts too."""
+        return self._before + time.monotonic() - self._began
 
 
 def split_step_time(logs: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,6 +127,17 @@ def spell_seconds(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+class TimeLimit(TrainerCallback):
+    """Stops after so many seconds of training; None: never."""
+
+    def __init__(self, metrics: Metrics, seconds: float | None) -> None:
+        self._metrics, self._limit = metrics, seconds
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._limit is not None and self._metrics.seconds >= self._limit:
+            control.should_training_stop = True
 
 
 def plateau(losses: Sequence[float], patience: int, delta: float) -> bool:

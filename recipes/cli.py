@@ -107,7 +107,7 @@ def message_of(error: Exception) -> str:
 
 
 _EXPECTED = frozenset(
-    {"BatchError", "LLMError", "RewardOutage", "ScoreUnavailable", "StageFailed"}
+    {"BatchError", "CanaryDrift", "LLMError", "RewardOutage", "ScoreUnavailable", "StageFailed"}
 )  # by name: their modules may be unloaded
 
 

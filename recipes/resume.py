@@ -47,6 +47,20 @@ def newest_checkpoint(output: Path, *, fresh: bool = False) -> Path | None:
     return None
 
 
+def already_finished(output: Path, config: dict[str, Any]) -> bool:
+    """Whether this very run is over: its record says so, its result is there, and nothing was changed since."""
+    try:
+        record = json.loads((output / "run.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    now = json.loads(json.dumps(config, default=str))
+    told = {"fresh", "dry_run"}
+    same = {k: v for k, v in record.get("config", {}).items() if k not in told} == {
+        k: v for k, v in now.items() if k not in told
+    }
+    return same and record.get("status") == "finished" and (output / "rewriter" / "rewriter.json").is_file()
+
+
 def check_same_run(output: Path, config: dict[str, Any], allowed: frozenset[str]) -> None:
     """Refuse to go on with a configuration that would not give the run that was begun.
 

@@ -27,18 +27,9 @@ from recipes.configuration import ConfigError, parse_arguments, resolved
 from rewriter.datasets import PromptFileError, PromptRow, to_sft_rows
 from rewriter.schema import Rewrite
 
+# What a run that goes on may be given anew.
 MAY_CHANGE = frozenset(
-    {
-        "commercial_only",
-        "dry_run",
-        "fresh",
-        "logging_steps",
-        "report_to",
-        "save_total_limit",
-        "logging_dir",
-        "run_name",
-        "disable_tqdm",
-    }
+    "commercial_only disable_tqdm dry_run fresh logging_dir logging_steps max_seconds output_dir report_to run_name save_total_limit".split()
 )
 
 
@@ -64,11 +55,11 @@ def train(
     from datasets import Dataset
     from trl import SFTTrainer
 
-    from recipes.callbacks import Metrics, Plateau, Progress, eval_losses, plateau
+    from recipes.callbacks import Metrics, Plateau, Progress, TimeLimit, eval_losses, plateau
     from recipes.licences import require_commercial
     from recipes.policy import base_licence, head_at_labels, load_policy, load_tokenizer, quiet, writing
     from recipes.prompt_rows import licence_of_rows
-    from recipes.resume import check_same_run, newest_checkpoint, state_of
+    from recipes.resume import already_finished, check_same_run, newest_checkpoint, state_of
     from recipes.rewriter_grpo import without_progress_bar
     from recipes.run_record import MetricsLog, RunRecord, make_output, sha256_of
     from recipes.saved_rewriter import save_rewriter
@@ -81,6 +72,9 @@ def train(
     found = {"model": base_licence(model_args), "data": licence_of_rows([row for row, _ in pairs])}
     if run_args.commercial_only:
         require_commercial(found)
+    if not run_args.fresh and already_finished(output, settings):
+        remark(f"{output} is finished: nothing to do (--fresh starts over)")
+        return 0
     checkpoint = newest_checkpoint(output, fresh=run_args.fresh)
     if checkpoint is not None:
         check_same_run(output, settings, MAY_CHANGE)
@@ -107,13 +101,19 @@ def train(
 
     tokenizer = load_tokenizer(model_args)
     config.disable_tqdm = True
+    metrics = Metrics(MetricsLog(output))
     trainer = SFTTrainer(
         model=load_policy(model_args, sft.initial_adapter, config.seed),
         args=config,
         train_dataset=Dataset.from_list(columns(to_sft_rows(kept, template))),
         eval_dataset=Dataset.from_list(columns(to_sft_rows(held_out, template))) if held_out else None,
         processing_class=tokenizer,
-        callbacks=[Metrics(MetricsLog(output)), Progress(), Plateau(sft.plateau_patience, sft.plateau_delta)],
+        callbacks=[
+            metrics,
+            Progress(),
+            Plateau(sft.plateau_patience, sft.plateau_delta),
+            TimeLimit(metrics, run_args.max_seconds),
+        ],
     )
     without_progress_bar(trainer)
     state = state_of(checkpoint) if checkpoint is not None else None

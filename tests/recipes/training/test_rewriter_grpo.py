@@ -3,6 +3,9 @@
 import functools
 import hashlib
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -211,28 +214,66 @@ def test_the_synced_weight_is_what_merging_gives(run):
     assert all(torch.equal(weight, named[name]) for name, weight in pushed.items())
 
 
-def test_a_run_killed_between_steps_resumes_within_the_stated_tolerance(run, bench, weights_of):
+KILLED = """
+import os, signal, sys
+from recipes.callbacks import Metrics
+
+log = Metrics.on_log
+
+def die(self, args, state, control, logs=None, **kwargs):
+    log(self, args, state, control, logs=logs, **kwargs)
+    if state.global_step == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Metrics.on_log = die
+from recipes.train import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_killed_run_resumes_within_the_stated_tolerance(run, bench, weights_of):
     """1e-6 on every adapter weight (recipes/rewriter_grpo.py); prompts, sampling and images are functions of (seed, step)."""
     output = bench.root / "grpo-killed"
-    with pytest.MonkeyPatch.context() as patch:
-        from recipes.callbacks import Metrics
-
-        log = Metrics.on_log
-
-        def die(self, args, state, control, logs=None, **kwargs):
-            log(self, args, state, control, logs=logs, **kwargs)
-            if state.global_step == 2:
-                raise KeyboardInterrupt
-
-        patch.setattr(Metrics, "on_log", die)
-        with pytest.raises(KeyboardInterrupt):
-            main(grpo(bench, output))
-    assert json.loads((output / "run.json").read_text())["status"] == "interrupted"
-    assert main(grpo(bench, output)) == 0
+    launched = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    environment = {k: v for k, v in os.environ.items() if k not in launched}
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), str(bench.root)])
+    words = grpo(bench, output)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *words], env=environment, capture_output=True, timeout=600
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    assert [path.name for path in output.glob("checkpoint-*")] == ["checkpoint-1"]
+    assert main(words) == 0
     one, other = weights_of(run.output), weights_of(output)
     assert max(float((one[name] - other[name]).abs().max()) for name in one) <= 1e-6
     steps = [json.loads(line)["step"] for line in (output / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 3]  # the last line is the summary of the run
+
+
+def test_an_interrupted_run_says_so(bench, engine, monkeypatch: pytest.MonkeyPatch):
+    from recipes.callbacks import Metrics
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Metrics, "on_log", interrupt)
+    output = bench.root / "grpo-interrupted"
+    with pytest.raises(KeyboardInterrupt):
+        main(grpo(bench, output))
+    assert json.loads((output / "run.json").read_text())["status"] == "interrupted"
+
+
+def test_without_vllm_trl_generates(bench, weights_of):
+    output = bench.root / "grpo-transformers"
+    assert main([*grpo(bench, output), "--use_vllm", "false", "--max_steps", "1"]) == 0
+    assert any(float(w.abs().max()) > 0 for name, w in weights_of(output).items() if "lora_B" in name)
+
+
+def test_a_finished_run_given_again_is_left_alone(run, bench, capsys: pytest.CaptureFixture[str]):
+    before = (run.output / "metrics.jsonl").read_bytes()
+    assert main(grpo(bench, run.output)) == 0
+    assert "is finished" in capsys.readouterr().err
+    assert (run.output / "metrics.jsonl").read_bytes() == before
 
 
 def test_the_reference_of_a_continued_adapter_is_that_adapter(bench, run, weights_of):

@@ -123,6 +123,39 @@ def test_training_stops_at_the_plateau(bench):
     assert summary["steps"] == 4  # evaluations at 2 and 4; no improvement of 5 nats
 
 
+def test_training_stops_at_its_time_limit(bench):
+    output = bench.root / "sft-timed"
+    assert main([*sft(bench, output), "--max_seconds", "0.001"]) == 0
+    assert json.loads((output / "summary.json").read_text())["steps"] == 1
+
+
+def test_a_rewriter_is_trained_on(bench, whole: Path, weights_of):
+    """`initial_adapter`: the loss begins where the first run ended."""
+    output = bench.root / "sft-continued"
+    assert (
+        main([*sft(bench, output), "--initial_adapter", str(whole / "rewriter"), "--learning_rate", "0.001"])
+        == 0
+    )
+
+    def losses(run: Path) -> list[float]:
+        rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        return [row["loss"] for row in rows if "loss" in row]
+
+    assert losses(output)[0] < losses(whole)[0] - 0.1
+    assert any((weights_of(output)[name] != w).any() for name, w in weights_of(whole).items())
+
+
+def test_the_module_takes_trls_grammar(bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """What `python -m recipes.rewriter_sft` and `accelerate launch -m recipes.rewriter_sft` call."""
+    from recipes.rewriter_sft import main as module
+
+    words = sft(bench, tmp_path / "run")
+    assert module(["--config", *words, "--dry_run"]) == 0
+    assert "the first:" in capsys.readouterr().out
+    assert module(["--config", words[0], "--learning_rte", "1"]) == 2
+    assert "did you mean 'learning_rate'" in capsys.readouterr().err
+
+
 def test_projecting_labelled_positions_only_changes_neither_loss_nor_gradient(bench):
     import torch
     from trl.trainer.utils import add_fused_lm_head
