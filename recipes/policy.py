@@ -57,10 +57,13 @@ def writing(args: RewriterArguments) -> tuple[Template, Dialect]:
 
 
 def load_tokenizer(args: RewriterArguments) -> Any:
-    """The tokenizer of the base model, padded on the left, where roll-outs need it."""
+    """The tokenizer of the base model, padded on the left, where roll-outs need it. Raises ConfigError naming the model."""
     from rewriter.models import load_tokenizer as load
 
-    tokenizer = load(args.base_model)
+    try:
+        tokenizer = load(args.base_model)
+    except (OSError, ValueError) as error:
+        raise ConfigError(_not_loaded(args, error)) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
@@ -81,8 +84,7 @@ def load_policy(args: RewriterArguments, adapter: str | None, seed: int) -> Any:
             resolve_base(args.base_model), dtype=getattr(torch, args.dtype)
         )
     except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise ConfigError(f"base_model: {args.base_model!r} cannot be loaded: {first}") from error
+        raise ConfigError(_not_loaded(args, error)) from error
     if adapter is not None:
         if not (Path(adapter) / "adapter_config.json").is_file():
             raise ConfigError(
@@ -104,6 +106,13 @@ def load_policy(args: RewriterArguments, adapter: str | None, seed: int) -> Any:
     )
     torch.manual_seed(seed)  # the adapter's first matrix is random
     return get_peft_model(base, config)
+
+
+def _not_loaded(args: RewriterArguments, error: Exception) -> str:
+    return (
+        f"base_model: {args.base_model!r} cannot be loaded: {str(error).splitlines()[0]} "
+        f"Give smollm2 (embedded), a folder, or a hub id with HF_HUB_OFFLINE=0"
+    )
 
 
 def base_licence(args: RewriterArguments) -> str:

@@ -40,11 +40,29 @@ from recipes.configuration import ConfigError, parse_arguments, resolved
 
 # What a run that goes on may be given anew: its length, its limits, what it logs.
 MAY_CHANGE = frozenset(
-    """
-    cache call_timeout_s canary_every canary_tolerance commercial_only disable_tqdm dry_run fresh image_batch log_baseline logging_dir
-    logging_steps max_seconds max_steps output_dir report_to reward_deadline_s run_name save_steps save_total_limit
-    vllm_gpu_memory_utilization
-    """.split()
+    [
+        "cache",
+        "call_timeout_s",
+        "canary_every",
+        "canary_tolerance",
+        "commercial_only",
+        "disable_tqdm",
+        "dry_run",
+        "fresh",
+        "image_batch",
+        "log_baseline",
+        "logging_dir",
+        "logging_steps",
+        "max_seconds",
+        "max_steps",
+        "output_dir",
+        "report_to",
+        "reward_deadline_s",
+        "run_name",
+        "save_steps",
+        "save_total_limit",
+        "vllm_gpu_memory_utilization",
+    ]
 )
 
 
@@ -310,7 +328,7 @@ def dry_run(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     )
     try:
         say(template.prompt_text(load_tokenizer(model_args), prompts[0].prompt))
-    except (OSError, ValueError) as error:
+    except ConfigError as error:
         say(
             f"(the base model {model_args.base_model!r} is not on this machine, so the rendered prompt is not shown: {str(error).splitlines()[0]})"
         )

@@ -24,12 +24,25 @@ from pathlib import Path
 from typing import Any
 
 from recipes.configuration import ConfigError, parse_arguments, resolved
-from rewriter.datasets import PromptFileError, PromptRow, to_sft_rows
+from rewriter.datasets import PromptRow, to_sft_rows
 from rewriter.schema import Rewrite
+from rewriter.templates import Template
 
 # What a run that goes on may be given anew.
 MAY_CHANGE = frozenset(
-    "commercial_only disable_tqdm dry_run fresh logging_dir logging_steps max_seconds output_dir report_to run_name save_total_limit".split()
+    [
+        "commercial_only",
+        "disable_tqdm",
+        "dry_run",
+        "fresh",
+        "logging_dir",
+        "logging_steps",
+        "max_seconds",
+        "output_dir",
+        "report_to",
+        "run_name",
+        "save_total_limit",
+    ]
 )
 
 
@@ -105,8 +118,8 @@ def train(
     trainer = SFTTrainer(
         model=load_policy(model_args, sft.initial_adapter, config.seed),
         args=config,
-        train_dataset=Dataset.from_list(columns(to_sft_rows(kept, template))),
-        eval_dataset=Dataset.from_list(columns(to_sft_rows(held_out, template))) if held_out else None,
+        train_dataset=Dataset.from_list(rows_of(kept, template)),
+        eval_dataset=Dataset.from_list(rows_of(held_out, template)) if held_out else None,
         processing_class=tokenizer,
         callbacks=[
             metrics,
@@ -224,11 +237,13 @@ def split_pairs(pairs: Sequence[tuple[PromptRow, Rewrite]], share: float) -> tup
     return train, held_out
 
 
-def columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What SFTTrainer wants: nothing beside prompt and completion."""
+def rows_of(pairs: list[tuple[PromptRow, Rewrite]], template: Template) -> list[dict[str, Any]]:
+    """What SFTTrainer wants: prompt and completion. Raises ConfigError for a rewrite the template cannot write."""
     try:
-        return [{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]
-    except PromptFileError as error:
+        return [
+            {"prompt": row["prompt"], "completion": row["completion"]} for row in to_sft_rows(pairs, template)
+        ]
+    except ValueError as error:
         raise ConfigError(f"pairs: {error}") from error
 
 
@@ -256,7 +271,7 @@ def dry_run(
     row, rewrite = kept[0]
     try:
         say(template.prompt_text(load_tokenizer(model_args), row.prompt) + template.completion(rewrite))
-    except OSError as error:
+    except ConfigError as error:
         say(
             f"(the base model {model_args.base_model!r} is not on this machine, so the rendered prompt is not shown: {str(error).splitlines()[0]})"
         )

@@ -168,6 +168,15 @@ def test_a_bad_command_line_gets_one_message(
     assert message in capsys.readouterr().err
 
 
+def test_a_model_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], bench):
+    common = ["rewriter/sft/smoke", "--output_dir", str(tmp_path / "run"), "--pairs", str(bench.pairs)]
+    assert main([*common, "--base_model", str(tmp_path / "none")]) == 2
+    err = capsys.readouterr().err
+    assert "base_model:" in err
+    assert "cannot be loaded" in err
+    assert len(err.strip().splitlines()) == 1
+
+
 def test_an_unwritable_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "file").write_text("")
     assert main(["generator/smoke", "--output_dir", str(tmp_path / "file" / "run")]) == 2
@@ -184,6 +193,23 @@ def test_a_bad_pair_is_named_by_its_line(tmp_path: Path, line: str):
     file.write_text(f'{{"prompt": "a", "rewrite": "b"}}\n{line}\n')
     with pytest.raises(ConfigError, match="line 2"):
         read_pairs(str(file))
+
+
+def test_a_rewrite_of_several_lines_is_refused_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], bench
+):
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(bench.pairs.read_text() + json.dumps({"prompt": "a", "rewrite": "one\ntwo"}) + "\n")
+    common = [
+        "rewriter/sft/smoke",
+        *bench.common,
+        "--output_dir",
+        str(tmp_path / "run"),
+        "--pairs",
+        str(pairs),
+    ]
+    assert main([*common, "--validation_share", "0", "--eval_strategy", "no"]) == 2
+    assert "does not survive the form 'plain'" in capsys.readouterr().err
 
 
 def test_a_dry_run_prints_the_configuration_and_the_first_rows_and_trains_nothing(
