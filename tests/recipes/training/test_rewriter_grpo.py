@@ -250,6 +250,34 @@ def test_a_killed_run_resumes_within_the_stated_tolerance(run, bench, weights_of
     assert steps == [1, 2, 3, 3]  # the last line is the summary of the run
 
 
+def test_the_reward_goes_up(run, bench):
+    """A generator that paints a white page where the prompt says "white", a reward for bright pages: the word is learned."""
+    (bench.root / "page_world.py").write_text(
+        "import numpy as np\n\n\ndef generate(prompts, seeds):\n"
+        "    return [np.full((8, 8, 3), 255 if 'white' in p.split() else 0, np.uint8) for p in prompts]\n"
+    )
+    output = bench.root / "grpo-learns"
+    words = grpo(bench, output, "--generator", "page_world:generate", "--images_per_prompt", "1")
+    more = [
+        "--max_steps",
+        "25",
+        "--per_device_train_batch_size",
+        "32",
+        "--num_generations",
+        "8",
+        "--save_strategy",
+        "no",
+    ]
+    assert main([*words, *more]) == 0
+    rewards = [
+        row["reward"]
+        for row in map(json.loads, (output / "metrics.jsonl").read_text().splitlines())
+        if "reward" in row
+    ]
+    assert sum(rewards[:5]) / 5 < 0.5
+    assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.3
+
+
 def test_an_interrupted_run_says_so(bench, engine, monkeypatch: pytest.MonkeyPatch):
     from recipes.callbacks import Metrics
 
