@@ -167,7 +167,7 @@ class Rewriter:
             return self.llm.generate([self.template.messages(p) for p in prompts], n, params)
         except LLMError:
             logger.exception("the language model did not answer; %d prompts stay as they are", len(prompts))
-        except Exception:
+        except Exception:  # whatever a back end raises, the image must not fail because the rewriter did
             logger.exception(
                 "unexpected failure of the language model; %d prompts stay as they are", len(prompts)
             )
