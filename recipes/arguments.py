@@ -168,6 +168,8 @@ class GeneratorArguments:
     patch: int = _arg(16, "pixels a side of a token")
     width: int = _arg(256, "width of the transformer")
     layers: int = _arg(6, "blocks of the transformer")
+    text_width: int = _arg(192, "width of the text encoder")
+    text_layers: int = _arg(2, "blocks of the text encoder")
     prediction: Literal["x0", "flow"] = _arg("x0", "what the network predicts")
     learning_rate: float = _arg(1.5e-3, "peak learning rate")
     optimizer: Literal["adamw", "muon"] = _arg("muon", "muon: hidden matrices with Muon, the rest with AdamW")
@@ -177,6 +179,7 @@ class GeneratorArguments:
         0, "so many samples at first with 70 % scenes of one object, the committed mix after"
     )
     batch: int = _arg(64, "samples a step")
+    noise_draws: int = _arg(1, "samples of a step that share a picture and its caption, with different noise; divides batch")
     warmup: int = _arg(200, "steps of linear warm-up")
     decay_fraction: float = _arg(0.3, "share of the run with linearly falling learning rate")
     log_every: int = _arg(100, "steps between two lines of metrics.jsonl")
@@ -184,8 +187,21 @@ class GeneratorArguments:
     threads: int | None = _arg(None, "compute threads (None: torch's choice)")
 
     def __post_init__(self) -> None:
-        for name in ("patch", "width", "layers", "samples", "batch", "warmup", "log_every"):
+        for name in (
+            "patch",
+            "width",
+            "layers",
+            "text_width",
+            "text_layers",
+            "samples",
+            "batch",
+            "noise_draws",
+            "warmup",
+            "log_every",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         if self.samples < self.batch:
             raise ValueError(f"samples={self.samples} is less than one batch of {self.batch}")
+        if self.batch % self.noise_draws:
+            raise ValueError(f"noise_draws={self.noise_draws} must divide batch={self.batch}")

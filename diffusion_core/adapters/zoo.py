@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from diffusion_core.adapters.decoders import PixelDecoder
 from diffusion_core.adapters.dit import DENOISERS, BertConditioner, SD3Denoiser
 from diffusion_core.generator import Generator
-from diffusion_core.kernels import FlowEuler
+from diffusion_core.kernels import DDIM, FlowEuler
 from diffusion_core.processes import Flow
 from diffusion_core.sampling import ClipX0
 
@@ -36,6 +36,7 @@ class GeneratorManifest(BaseModel):
     time_scale: float
     licence: str
     shift: float = 1.0
+    eta: float = 0.0
     clip_x0: bool = False
 
 
@@ -77,7 +78,7 @@ def load_zoo(folder: Path, device: torch.device) -> Generator:
         conditioner=BertConditioner(tokenizer, text_encoder, manifest.max_tokens, joint=joint),
         denoiser=denoiser_class(process, manifest.prediction, transformer, time_scale=manifest.time_scale),
         process=process,
-        kernel=FlowEuler(process),
+        kernel=DDIM(process, manifest.eta) if manifest.eta else FlowEuler(process),
         decoder=PixelDecoder(),
         shape=(3, manifest.canvas, manifest.canvas),
         steps=manifest.steps,

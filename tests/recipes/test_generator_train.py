@@ -14,7 +14,16 @@ from diffusion_core.generator import Generator
 from diffusion_core.types import GenerationRequest
 from diffusion_core.worlds.shapes.lexicon import dialect_words
 from recipes.generator_card import measure, table, wilson
-from recipes.generator_train import TIME_MEAN, TIME_STD, flow_loss, lr_factor, make_batch, train
+from recipes.generator_train import (
+    TIME_MEAN,
+    TIME_STD,
+    flow_loss,
+    lr_factor,
+    make_batch,
+    principal_patches,
+    stratified_times,
+    train,
+)
 
 
 def _args(output, **changes) -> Namespace:
@@ -24,6 +33,8 @@ def _args(output, **changes) -> Namespace:
         "patch": 16,
         "width": 32,
         "layers": 1,
+        "text_width": 32,
+        "text_layers": 1,
         "prediction": "x0",
         "learning_rate": 1e-3,
         "optimizer": "muon",
@@ -31,6 +42,7 @@ def _args(output, **changes) -> Namespace:
         "samples": 16,
         "easy_samples": 8,
         "batch": 4,
+        "noise_draws": 2,
         "warmup": 2,
         "decay_fraction": 0.25,
         "log_every": 1,
@@ -66,6 +78,38 @@ def test_the_rate_warms_up_stays_and_decays_to_zero():
     assert lr_factor(999, 1.0, 10, 0.25) == 0
 
 
+def test_every_picture_meets_every_part_of_the_times_and_the_whole_batch_is_stratified():
+    t = stratified_times(50, 4, torch.Generator().manual_seed(3))
+    quantile = torch.special.ndtr((torch.logit(t) - TIME_MEAN) / TIME_STD).view(50, 4)
+    assert torch.equal((quantile * 4).long(), torch.arange(4).expand(50, 4))
+    assert torch.equal((quantile.reshape(-1).sort().values * 200).long(), torch.arange(200))
+
+
+def test_draws_of_one_picture_average_to_the_loss_of_its_copies():
+    torch.manual_seed(0)
+    config = ZooConfig(width=32, layers=1, text_width=32, text_layers=1)
+    modules = build_modules(config, dialect_words())
+    x0, captions = make_batch(0, 0, 2)
+    shared = flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(1), draws=3)
+    assert shared.ndim == 0 and shared.isfinite()
+    shared.backward()
+    assert all(p.grad is not None for p in modules.text_encoder.parameters() if p.requires_grad)
+
+
+def test_a_network_that_starts_at_the_principal_components_carries_a_patch_through_unharmed():
+    torch.manual_seed(0)
+    config = ZooConfig(width=96, layers=1, text_width=32, text_layers=1)
+    modules = build_modules(config, dialect_words())
+    x0, _ = make_batch(2, 0, 300)
+    principal_patches(modules, config, x0)
+    into, out = modules.transformer.pos_embed.proj, modules.transformer.proj_out
+    seen, _ = make_batch(3, 0, 8)
+    tokens = into(seen).flatten(2).transpose(1, 2)  # (B, 9, width)
+    back = torch.nn.functional.linear(4 * tokens, out.weight, out.bias).view(8, 3, 3, 16, 16, 3)
+    back = back.permute(0, 5, 1, 3, 2, 4).reshape(8, 3, 48, 48)
+    assert (back - seen).abs().max() < 0.02
+
+
 def test_a_perfect_prediction_has_no_loss_and_a_wrong_one_is_weighed_by_its_velocity():
     x0, captions = make_batch(0, 0, 4)
     config = ZooConfig(width=32, layers=1, text_width=32, text_layers=1)
@@ -81,7 +125,7 @@ def test_a_perfect_prediction_has_no_loss_and_a_wrong_one_is_weighed_by_its_velo
     modules.transformer = Says(x0)
     assert flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(0)) == 0
     modules.transformer = Says(x0 + 1)
-    t = torch.sigmoid(TIME_MEAN + TIME_STD * torch.randn(4, generator=torch.Generator().manual_seed(0)))
+    t = stratified_times(4, 1, torch.Generator().manual_seed(0))
     expected = (1 / t.clamp_min(0.1).square()).mean()
     found = flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(0))
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)

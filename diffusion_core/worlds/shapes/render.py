@@ -141,9 +141,11 @@ def relation_holds(dx: float, dy: float, rel: str, canvas: int = CANVAS) -> bool
 
 
 def sample_layout(
-    spec: SceneSpec, rng: np.random.Generator, canvas: int = CANVAS, tries: int = 5000
+    spec: SceneSpec, rng: np.random.Generator, canvas: int = CANVAS, tries: int = 5000, *, jitter: bool = True
 ) -> Layout:
     """A random layout that satisfies the spec exactly; open attributes are drawn, excluded kinds avoided.
+
+    Without `jitter` every object stands in the middle of its cell.
 
     Raises:
         ValueError: the spec asks for more objects than cells or for relations that no layout of the grid satisfies.
@@ -154,7 +156,7 @@ def sample_layout(
             f"a scene of {low} objects does not fit the {GRID} x {GRID} grid; ask for at most {GRID * GRID}"
         )
     for _ in range(tries):
-        layout = _draw(spec, rng, canvas)
+        layout = _draw(spec, rng, canvas, jitter)
         if layout is not None:
             return layout
     raise ValueError(
@@ -162,7 +164,7 @@ def sample_layout(
     )
 
 
-def _draw(spec: SceneSpec, rng: np.random.Generator, canvas: int) -> Layout | None:
+def _draw(spec: SceneSpec, rng: np.random.Generator, canvas: int, jitter: bool) -> Layout | None:
     geometry = GEOMETRIES[canvas]
     wanted = []
     for index, group in enumerate(spec.objects):
@@ -181,9 +183,9 @@ def _draw(spec: SceneSpec, rng: np.random.Generator, canvas: int) -> Layout | No
             for e in spec.exclude
         ):
             return None
-        jitter = geometry.jitter_large if size == "large" else geometry.jitter_small
+        offsets = (0,) if not jitter else geometry.jitter_large if size == "large" else geometry.jitter_small
         x, y = (
-            geometry.cell * int(k) + geometry.cell // 2 + int(rng.choice(jitter))
+            geometry.cell * int(k) + geometry.cell // 2 + int(rng.choice(offsets))
             for k in (cell % GRID, cell // GRID)
         )
         placed.append(Placed(shape, color, size, x, y, index))
