@@ -60,6 +60,10 @@ class RewriterArguments:
     dtype: Literal["float32", "bfloat16"] = _arg(
         "float32", "precision of the trained weights; float32 on CPU"
     )
+    fast_bf16: bool = _arg(
+        False,
+        "autocast to bfloat16 where the CPU multiplies it natively (AVX-512 BF16, AMX): about twice the speed",
+    )
     lora_r: int = _arg(16, "rank of the LoRA adapter; an adapter that is continued keeps its own")
     lora_alpha: int = _arg(32, "scale of the LoRA adapter is lora_alpha / lora_r")
     lora_dropout: float = _arg(

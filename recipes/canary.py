@@ -96,11 +96,13 @@ class Canary:
         """(T - 1,) float32 per sequence: log p(token t | tokens before it) under the trained model."""
         import torch
 
+        # Inside PEFT's wrapper, whose forward accelerate makes autocast: the weights are compared, not the precision of the update.
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
         found = []
         with torch.no_grad():
             for ids in self.sequences:
                 tokens_BT = torch.tensor([list(ids)], device=next(model.parameters()).device)
-                logits_BTV = model(
+                logits_BTV = inner(
                     input_ids=tokens_BT, attention_mask=torch.ones_like(tokens_BT)
                 ).logits.float()
                 logps_TV = torch.log_softmax(logits_BTV[0, :-1], dim=-1)

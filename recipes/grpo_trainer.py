@@ -146,9 +146,8 @@ class RewriterGRPOTrainer(GRPOTrainer):
         if self.packing is None:
             with torch.no_grad():
                 gap = ((plain()[0] - logps) * attention_mask[:, -logits_to_keep:]).abs()
-            largest = float(
-                gap.max() if logps.dtype == torch.float32 and bare.dtype == torch.float32 else gap.mean()
-            )
+            exact = bare.dtype == torch.float32 and not self.args.bf16 and not self.args.fp16
+            largest = float(gap.max() if exact else gap.mean())
             self.packing = largest < AGREES
             if not self.packing:
                 log.warning(
@@ -186,14 +185,16 @@ class RewriterGRPOTrainer(GRPOTrainer):
         computes the gradient of a head that is frozen.
         """
         base = bare.get_base_model()
-        hidden_GLD = base.base_model(
-            input_ids=batch.input_ids,
-            attention_mask=batch.attention_mask,
-            position_ids=batch.position_ids,
-            use_cache=False,
-        ).last_hidden_state
-        hidden_ND = hidden_GLD.flatten(0, 1)[batch.index[real]]
-        logits_NV = base.get_output_embeddings()(hidden_ND).float() / self.temperature
+        with self.accelerator.autocast():  # the wrapper that would do it is left out here
+            hidden_GLD = base.base_model(
+                input_ids=batch.input_ids,
+                attention_mask=batch.attention_mask,
+                position_ids=batch.position_ids,
+                use_cache=False,
+            ).last_hidden_state
+            hidden_ND = hidden_GLD.flatten(0, 1)[batch.index[real]]
+            logits_NV = base.get_output_embeddings()(hidden_ND)
+        logits_NV = logits_NV.float() / self.temperature
         logps_NV = torch.log_softmax(logits_NV, dim=-1)
         logps_N = logps_NV.gather(1, tokens[real][:, None])[:, 0]
         logps = logps_N.new_zeros(real.shape).masked_scatter(real, logps_N)

@@ -28,6 +28,13 @@ def quiet() -> None:
     )  # kernels of its 4-bit mode that are not used here
 
 
+def bf16_is_fast() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; a GPU's configuration says `bf16: true` itself."""
+    import torch
+
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 @contextmanager
 def head_at_labels() -> Iterator[None]:
     """Inside, TRL's head projects only positions that have a label, as it does on GPUs; on a CPU it projects all of them.

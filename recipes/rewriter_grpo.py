@@ -71,10 +71,12 @@ def run(argv: Sequence[str]) -> int:
     from trl import GRPOConfig
 
     from recipes.arguments import GrpoArguments, RewriterArguments, RunArguments
+    from recipes.policy import bf16_is_fast
 
-    run_args, model_args, grpo, config = parse_arguments(
-        (RunArguments, RewriterArguments, GrpoArguments, GRPOConfig), argv
-    )
+    classes = (RunArguments, RewriterArguments, GrpoArguments, GRPOConfig)
+    run_args, model_args, grpo, config = parse_arguments(classes, argv)
+    if model_args.fast_bf16 and not config.bf16 and bf16_is_fast():
+        run_args, model_args, grpo, config = parse_arguments(classes, [*argv, "--bf16", "true"])
     check(grpo, config)
     if run_args.dry_run:
         return dry_run(run_args, model_args, grpo, config)

@@ -51,10 +51,12 @@ def run(argv: Sequence[str]) -> int:
     from trl import SFTConfig
 
     from recipes.arguments import RewriterArguments, RunArguments, SftArguments
+    from recipes.policy import bf16_is_fast
 
-    run_args, model_args, sft, config = parse_arguments(
-        (RunArguments, RewriterArguments, SftArguments, SFTConfig), argv
-    )
+    classes = (RunArguments, RewriterArguments, SftArguments, SFTConfig)
+    run_args, model_args, sft, config = parse_arguments(classes, argv)
+    if model_args.fast_bf16 and not config.bf16 and bf16_is_fast():
+        run_args, model_args, sft, config = parse_arguments(classes, [*argv, "--bf16", "true"])
     check(sft, config)
     pairs = read_pairs(sft.pairs, sft.max_pairs)
     if run_args.dry_run:
