@@ -183,15 +183,26 @@ class GeneratorArguments:
         0, "so many samples at first with 70 % scenes of one object, the committed mix after"
     )
     batch: int = _arg(64, "samples a step")
-    noise_draws: int = _arg(1, "samples of a step that share a picture and its caption, with different noise; divides batch")
+    noise_draws: int = _arg(
+        1, "samples of a step that share a picture and its caption, with different noise; divides batch"
+    )
     warmup: int = _arg(200, "steps of linear warm-up")
     decay_fraction: float = _arg(0.3, "share of the run with linearly falling learning rate")
     log_every: int = _arg(100, "steps between two lines of metrics.jsonl")
     save_every_seconds: float = _arg(300.0, "seconds between two checkpoints")
+    phrase_weight: float = _arg(
+        0.0, "weight of asking the text encoder for the caption's groups (generator_supervision.py)"
+    )
+    cell_weight: float = _arg(0.0, "weight of asking the transformer what stands in each cell")
+    fast_bf16: bool = _arg(
+        True, "autocast to bfloat16 where the CPU multiplies it natively (AVX-512 BF16, AMX)"
+    )
+    processes: int = _arg(1, "processes that share a batch, of `threads` threads each (None then: one)")
     threads: int | None = _arg(None, "compute threads (None: torch's choice)")
 
     def __post_init__(self) -> None:
         for name in (
+            "processes",
             "patch",
             "width",
             "layers",
@@ -209,3 +220,7 @@ class GeneratorArguments:
             raise ValueError(f"samples={self.samples} is less than one batch of {self.batch}")
         if self.batch % self.noise_draws:
             raise ValueError(f"noise_draws={self.noise_draws} must divide batch={self.batch}")
+        if self.batch // self.noise_draws % self.processes:
+            raise ValueError(
+                f"processes={self.processes} must divide the {self.batch // self.noise_draws} pictures of a batch"
+            )

@@ -14,15 +14,18 @@ from diffusion_core.generator import Generator
 from diffusion_core.types import GenerationRequest
 from diffusion_core.worlds.shapes.lexicon import dialect_words
 from recipes.generator_card import measure, table, wilson
+from recipes.generator_supervision import SceneHeads
 from recipes.generator_train import (
     TIME_MEAN,
     TIME_STD,
-    flow_loss,
+    fast_precision,
     lr_factor,
     make_batch,
+    patches_by_product,
     principal_patches,
     stratified_times,
     train,
+    training_losses,
 )
 
 
@@ -47,26 +50,36 @@ def _args(output, **changes) -> Namespace:
         "decay_fraction": 0.25,
         "log_every": 1,
         "save_every_seconds": 1e9,
+        "phrase_weight": 0.3,
+        "cell_weight": 0.5,
+        "fast_bf16": False,
+        "processes": 1,
         "threads": 1,
     }
     return Namespace(**{**base, **changes})
 
 
-def test_a_batch_is_a_function_of_seed_and_step():
-    first, captions = make_batch(1, 5, 8)
-    again, same = make_batch(1, 5, 8)
-    other, _ = make_batch(1, 6, 8)
-    assert torch.equal(first, again)
-    assert captions == same
-    assert not torch.equal(first, other)
-    assert first.shape == (8, 3, 48, 48)
-    assert first.min() >= -1
-    assert first.max() <= 1
+def _noise(batch, draws: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(0)
+    t = stratified_times(len(batch.x0), draws, g)
+    return t, torch.randn(len(t), *batch.x0.shape[1:], generator=g)
+
+
+def test_a_picture_is_a_function_of_seed_step_and_index():
+    first, again = make_batch(1, 5, range(8)), make_batch(1, 5, range(4, 8))
+    other = make_batch(1, 6, range(8))
+    assert torch.equal(first.x0[4:], again.x0)
+    assert first.captions[4:] == again.captions
+    assert not torch.equal(first.x0, other.x0)
+    assert first.x0.shape == (8, 3, 48, 48)
+    assert first.x0.min() >= -1
+    assert first.x0.max() <= 1
+    assert [spec is None for spec in first.specs] == [caption == "" for caption in first.captions]
 
 
 def test_easy_batches_mostly_show_one_object():
-    _, easy = make_batch(1, 5, 200, alone=0.7)
-    _, mixed = make_batch(1, 5, 200)
+    easy = make_batch(1, 5, range(200), alone=0.7).captions
+    mixed = make_batch(1, 5, range(200)).captions
     alone = [sum("," not in c and c.startswith("one") for c in captions) for captions in (easy, mixed)]
     assert alone[0] > 1.8 * alone[1]
 
@@ -85,25 +98,63 @@ def test_every_picture_meets_every_part_of_the_times_and_the_whole_batch_is_stra
     assert torch.equal((quantile.reshape(-1).sort().values * 200).long(), torch.arange(200))
 
 
-def test_draws_of_one_picture_average_to_the_loss_of_its_copies():
+def _modules(width: int = 32):
     torch.manual_seed(0)
-    config = ZooConfig(width=32, layers=1, text_width=32, text_layers=1)
-    modules = build_modules(config, dialect_words())
-    x0, captions = make_batch(0, 0, 2)
-    shared = flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(1), draws=3)
-    assert shared.ndim == 0 and shared.isfinite()
-    shared.backward()
+    config = ZooConfig(width=width, layers=1, text_width=32, text_layers=1)
+    return config, build_modules(config, dialect_words())
+
+
+def test_all_parts_that_are_trained_get_a_gradient():
+    config, modules = _modules()
+    heads = SceneHeads(32, 32)
+    heads.watch(modules.transformer.transformer_blocks[0])
+    batch = make_batch(0, 0, range(2))
+    found = training_losses(modules, config, batch, *_noise(batch, draws=3), heads)
+    (found.flow + found.phrase + found.cell).backward()
     assert all(p.grad is not None for p in modules.text_encoder.parameters() if p.requires_grad)
+    assert all(p.grad is not None and p.grad.any() for p in heads.parameters())
+
+
+def test_attention_written_out_and_patches_by_product_compute_the_same_loss(monkeypatch):
+    import recipes.generator_train as module
+
+    config, modules = _modules()
+    batch = make_batch(0, 0, range(3))
+    noise = _noise(batch)
+    plain = training_losses(modules, config, batch, *noise).flow
+    patches_by_product(modules, config)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", module._plain_attention)
+    assert training_losses(modules, config, batch, *noise).flow.item() == pytest.approx(
+        plain.item(), rel=1e-5
+    )
+
+
+def test_bfloat16_changes_the_loss_by_rounding_and_leaves_attention_as_it_was():
+    config, modules = _modules()
+    batch = make_batch(0, 0, range(3))
+    noise, fused = _noise(batch), torch.nn.functional.scaled_dot_product_attention
+    exact = training_losses(modules, config, batch, *noise).flow.item()
+    with fast_precision(True):
+        rounded = training_losses(modules, config, batch, *noise).flow
+    assert rounded.item() == pytest.approx(exact, rel=0.03)
+    assert rounded.item() != exact
+    assert torch.nn.functional.scaled_dot_product_attention is fused
+
+
+def test_two_processes_follow_the_trajectory_of_one(tmp_path):
+    train(_args(tmp_path / "one"))
+    train(_args(tmp_path / "two", processes=2))
+    for part in ("transformer/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"):
+        one, two = (load_file(tmp_path / name / "generator" / part) for name in ("one", "two"))
+        for name, weight in one.items():
+            torch.testing.assert_close(two[name].float(), weight.float(), atol=2e-3, rtol=2e-3)
 
 
 def test_a_network_that_starts_at_the_principal_components_carries_a_patch_through_unharmed():
-    torch.manual_seed(0)
-    config = ZooConfig(width=96, layers=1, text_width=32, text_layers=1)
-    modules = build_modules(config, dialect_words())
-    x0, _ = make_batch(2, 0, 300)
-    principal_patches(modules, config, x0)
+    config, modules = _modules(width=96)
+    principal_patches(modules, config, make_batch(2, 0, range(300)).x0)
     into, out = modules.transformer.pos_embed.proj, modules.transformer.proj_out
-    seen, _ = make_batch(3, 0, 8)
+    seen = make_batch(3, 0, range(8)).x0
     tokens = into(seen).flatten(2).transpose(1, 2)  # (B, 9, width)
     back = torch.nn.functional.linear(4 * tokens, out.weight, out.bias).view(8, 3, 3, 16, 16, 3)
     back = back.permute(0, 5, 1, 3, 2, 4).reshape(8, 3, 48, 48)
@@ -111,9 +162,9 @@ def test_a_network_that_starts_at_the_principal_components_carries_a_patch_throu
 
 
 def test_a_perfect_prediction_has_no_loss_and_a_wrong_one_is_weighed_by_its_velocity():
-    x0, captions = make_batch(0, 0, 4)
-    config = ZooConfig(width=32, layers=1, text_width=32, text_layers=1)
-    modules = build_modules(config, dialect_words())
+    batch = make_batch(0, 0, range(4))
+    config, modules = _modules()
+    t, eps = _noise(batch)
 
     class Says:
         def __init__(self, value):
@@ -122,13 +173,13 @@ def test_a_perfect_prediction_has_no_loss_and_a_wrong_one_is_weighed_by_its_velo
         def __call__(self, x_t, **_):
             return (self.value,)
 
-    modules.transformer = Says(x0)
-    assert flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(0)) == 0
-    modules.transformer = Says(x0 + 1)
-    t = stratified_times(4, 1, torch.Generator().manual_seed(0))
+    modules.transformer = Says(batch.x0)
+    assert training_losses(modules, config, batch, t, eps).flow == 0
+    modules.transformer = Says(batch.x0 + 1)
     expected = (1 / t.clamp_min(0.1).square()).mean()
-    found = flow_loss(modules, config, x0, captions, torch.Generator().manual_seed(0))
-    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert training_losses(modules, config, batch, t, eps).flow.item() == pytest.approx(
+        expected.item(), rel=1e-5
+    )
 
 
 def test_words_outside_the_dialect_are_unknown_to_the_tokenizer():
@@ -156,13 +207,12 @@ def _interrupted(output) -> None:
     """Save at every step and stop in the third."""
     import recipes.generator_train as module
 
-    real, calls = module.make_batch, []
+    real = module.make_batch
 
-    def failing(seed, step, batch, alone=0.0):
-        calls.append(step)
+    def failing(seed, step, indices, alone=0.0):
         if step == 2:
             raise KeyboardInterrupt
-        return real(seed, step, batch, alone)
+        return real(seed, step, indices, alone)
 
     module.make_batch = failing
     try:
