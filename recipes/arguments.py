@@ -190,8 +190,9 @@ class GeneratorArguments:
     decay_fraction: float = _arg(0.3, "share of the run with linearly falling learning rate")
     log_every: int = _arg(100, "steps between two lines of metrics.jsonl")
     save_every_seconds: float = _arg(300.0, "seconds between two checkpoints")
-    phrase_weight: float = _arg(
-        0.0, "weight of asking the text encoder for the caption's groups (generator_supervision.py)"
+    text_weight: float = _arg(
+        0.0,
+        "weight of asking the text encoder for the caption's groups and relations (generator_supervision.py)",
     )
     cell_weight: float = _arg(0.0, "weight of asking the transformer what stands in each cell")
     fast_bf16: bool = _arg(

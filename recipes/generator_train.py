@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from diffusion_core.adapters.zoo_modules import ZooConfig, ZooModules, build_modules, save_modules
 from diffusion_core.worlds.shapes import SceneSpec, caption, render, sample_layout, sample_spec
 from diffusion_core.worlds.shapes.lexicon import dialect_words
-from recipes.generator_supervision import SceneHeads, cell_labels
+from recipes.generator_supervision import Marks, SceneHeads, cell_labels
 from recipes.policy import bf16_is_fast
 from recipes.terminal import remark
 
@@ -83,6 +83,7 @@ class Losses:
 
     flow: torch.Tensor
     phrase: torch.Tensor
+    reference: torch.Tensor
     cell: torch.Tensor
 
 
@@ -103,12 +104,10 @@ def training_losses(
     tokens = modules.tokenizer(batch.captions, padding=True, truncation=True, return_tensors="pt")
     mask = tokens["attention_mask"]
     text = modules.text_encoder(input_ids=tokens["input_ids"], attention_mask=mask).last_hidden_state
-    phrase = cell = text.new_zeros(())
+    phrase = reference = cell = text.new_zeros(())
     if heads is not None:
-        separators = frozenset(
-            modules.tokenizer.convert_tokens_to_ids([",", ";", modules.tokenizer.pad_token])
-        )
-        phrase = heads.phrase_loss(text, tokens["input_ids"], batch.specs, separators)
+        marks = Marks.of(modules.tokenizer)
+        phrase, reference = heads.text_losses(text, tokens["input_ids"], batch.specs, marks)
     draws = len(t) // len(batch.x0)
     x0, text, mask, cells = (each.repeat_interleave(draws, 0) for each in (batch.x0, text, mask, batch.cells))
     t_ = t.view(-1, 1, 1, 1)
@@ -127,7 +126,7 @@ def training_losses(
         flow = ((out - x0).square().mean(dim=(1, 2, 3)) / t.clamp_min(0.1).square()).mean()
     else:
         flow = (out - (eps - x0)).square().mean()
-    return Losses(flow, phrase, cell)
+    return Losses(flow, phrase, reference, cell)
 
 
 def _plain_attention(
@@ -314,7 +313,8 @@ def _train(args: Any, rank: int, group: Any) -> None:
         eps = torch.randn(args.batch, *batch.x0.shape[1:], generator=noise)
         with fast_precision(bf16):
             found = training_losses(modules, config, batch, t[drawn], eps[drawn], heads)
-        (found.flow + args.cell_weight * found.cell + args.phrase_weight * found.phrase).backward()
+        text = found.phrase + found.reference
+        (found.flow + args.cell_weight * found.cell + args.text_weight * text).backward()
         if group is not None:
             average_gradients(trained)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -323,19 +323,20 @@ def _train(args: Any, rank: int, group: Any) -> None:
             opt.zero_grad(set_to_none=True)
         ema.update(parameters, step)
         step, samples = step + 1, samples + args.batch
-        losses.append((found.flow.item(), found.phrase.item(), found.cell.item()))
+        losses.append([each.item() for each in (found.flow, found.phrase, found.reference, found.cell)])
         if rank:
             continue
         if step % args.log_every == 0:
             spent = time.monotonic() - began
-            flow, phrase, cell = (round(float(value), 5) for value in np.mean(losses, axis=0))
-            row = {"step": step, "samples": samples, "loss": flow, "phrase_loss": phrase, "cell_loss": cell}
+            names = ("loss", "phrase_loss", "reference_loss", "cell_loss")
+            means = dict(zip(names, np.mean(losses, axis=0).round(5).tolist(), strict=True))
+            row = {"step": step, "samples": samples, **means}
             row |= {"lr": args.learning_rate * factor, "seconds": round(seconds + spent, 1)}
             with (output / "metrics.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")
             pace = (samples - first) / spent
             remark(
-                f"{samples:,} of {args.samples:,} samples, loss {flow:.4f}, {pace:.0f} samples/s, "
+                f"{samples:,} of {args.samples:,} samples, loss {row['loss']:.4f}, {pace:.0f} samples/s, "
                 f"{(args.samples - samples) / pace / 60:.0f} min left"
             )
             losses.clear()

@@ -14,10 +14,14 @@ from recipes.generator_supervision import (
     CELL_CLASSES,
     IGNORED,
     PHRASE_CLASSES,
+    REFERENCE_CLASSES,
+    Marks,
     SceneHeads,
     cell_labels,
     noun_positions,
     phrase_labels,
+    reference_labels,
+    reference_positions,
 )
 
 SPEC = SceneSpec.model_validate(
@@ -36,11 +40,36 @@ SPEC = SceneSpec.model_validate(
 def test_a_groups_noun_is_the_word_before_its_comma_or_semicolon():
     tokenizer = word_tokenizer(dialect_words(), 48)
     tokens = tokenizer([caption(SPEC), "one star"], padding=True)["input_ids"]
-    separators = frozenset(tokenizer.convert_tokens_to_ids([",", ";", tokenizer.pad_token]))
-    found = [tokenizer.convert_ids_to_tokens(tokens[0][k]) for k in noun_positions(tokens[0], 3, separators)]
+    marks = Marks.of(tokenizer)
+    found = [tokenizer.convert_ids_to_tokens(tokens[0][k]) for k in noun_positions(tokens[0], 3, marks)]
     assert found == ["circles", "a", "shape"]
-    assert noun_positions(tokens[1], 1, separators) == [2]
-    assert noun_positions(tokens[1][:3], 1, separators) == [2]  # nothing behind the noun
+    assert noun_positions(tokens[1], 1, marks) == [2]
+    assert noun_positions(tokens[1][:3], 1, marks) == [2]  # nothing behind the noun
+
+
+def test_a_relations_nouns_stand_before_its_word_and_before_the_end_of_its_clause():
+    tokenizer = word_tokenizer(dialect_words(), 48)
+    marks = Marks.of(tokenizer)
+    two = SPEC.model_copy(
+        update={
+            "relations": (
+                *SPEC.relations,
+                SPEC.relations[0].model_copy(update={"a": 1, "rel": "left of", "b": 2}),
+            )
+        }
+    )
+    for spec, words in ((SPEC, ["shape", "circles"]), (two, ["shape", "circles", "a", "shape"])):
+        tokens = tokenizer(caption(spec))["input_ids"]
+        found = reference_positions(tokens, len(spec.relations), marks)
+        assert tokenizer.convert_ids_to_tokens([tokens[k] for k in found]) == words
+    bare = two.model_copy(update={"background": None})  # the last clause ends with the caption
+    tokens = tokenizer(caption(bare))["input_ids"]
+    assert reference_positions(tokens, 2, marks)[-1] == len(tokens) - 1
+    assert reference_positions(tokenizer("one star")["input_ids"], 0, marks) == []
+
+
+def test_a_relation_is_told_from_both_sides():
+    assert reference_labels(SPEC) == [[2, 0, 2], [0, 2, 3]]  # above; seen from the other side, below
 
 
 def test_a_phrase_is_its_counts_attributes_and_standing():
@@ -72,16 +101,14 @@ def test_an_untrained_head_that_knows_nothing_costs_the_logarithms_of_its_classe
     shape, color, size, background = (math.log(n) for n in CELL_CLASSES)
     expected = shape + background + (color + size) / 9  # one object in nine cells
     assert heads.cell_loss(torch.tensor([cell_labels(layout)])).item() == pytest.approx(expected, rel=1e-5)
-    tokens = torch.tensor([[2, 5, 6, 7]])
-    loss = heads.phrase_loss(
-        torch.randn(1, 4, 8),
-        tokens,
-        [SPEC.model_copy(update={"objects": SPEC.objects[:1], "relations": ()})],
-        frozenset(),
-    )
-    assert loss.item() == pytest.approx(sum(math.log(n) for n in PHRASE_CLASSES), rel=1e-5)
+    tokenizer = word_tokenizer(dialect_words(), 48)
+    tokens = torch.tensor([tokenizer(caption(SPEC))["input_ids"]])
+    phrase, reference = heads.text_losses(torch.randn(*tokens.shape, 8), tokens, [SPEC], Marks.of(tokenizer))
+    assert phrase.item() == pytest.approx(sum(math.log(n) for n in PHRASE_CLASSES), rel=1e-5)
+    assert reference.item() == pytest.approx(sum(math.log(n) for n in REFERENCE_CLASSES), rel=1e-5)
 
 
 def test_empty_captions_ask_for_nothing():
     heads = SceneHeads(8, 8)
-    assert heads.phrase_loss(torch.randn(2, 1, 8), torch.tensor([[2], [2]]), [None, None], frozenset()) == 0
+    marks = Marks.of(word_tokenizer(dialect_words(), 48))
+    assert heads.text_losses(torch.randn(2, 1, 8), torch.tensor([[2], [2]]), [None, None], marks) == (0, 0)

@@ -50,7 +50,7 @@ def _args(output, **changes) -> Namespace:
         "decay_fraction": 0.25,
         "log_every": 1,
         "save_every_seconds": 1e9,
-        "phrase_weight": 0.3,
+        "text_weight": 0.3,
         "cell_weight": 0.5,
         "fast_bf16": False,
         "processes": 1,
@@ -108,9 +108,9 @@ def test_all_parts_that_are_trained_get_a_gradient():
     config, modules = _modules()
     heads = SceneHeads(32, 32)
     heads.watch(modules.transformer.transformer_blocks[0])
-    batch = make_batch(0, 0, range(2))
+    batch = make_batch(0, 0, range(16))  # some with a relation
     found = training_losses(modules, config, batch, *_noise(batch, draws=3), heads)
-    (found.flow + found.phrase + found.cell).backward()
+    (found.flow + found.phrase + found.reference + found.cell).backward()
     assert all(p.grad is not None for p in modules.text_encoder.parameters() if p.requires_grad)
     assert all(p.grad is not None and p.grad.any() for p in heads.parameters())
 
