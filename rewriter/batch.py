@@ -16,6 +16,8 @@ from typing import BinaryIO
 from rewriter.datasets import PromptRow, read_prompts
 from rewriter.rewriter import Rewriter
 
+_LINE_START = b'{"id": "'  # how `rewrite_file` begins each line; ids are texts
+
 
 class BatchError(RuntimeError):
     """The batch cannot go on: the message says what to change."""
@@ -48,6 +50,8 @@ def rewrite_file(
     """
     rows = read_prompts(source, limit=limit)
     path = Path(output)
+    if path.resolve() == Path(source).resolve():
+        raise BatchError(f"{path} is the input itself; choose another --output")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a+b")
@@ -90,33 +94,51 @@ def rewrite_file(
 
 
 def _finished(handle: BinaryIO, path: Path, rows: list[PromptRow], revision: str) -> set[str]:
-    """Ids in the output, after a torn last line was cut off. Refuses an output of other prompts or of another model."""
+    """Ids in the output, after a torn last line was cut off. Refuses an output of other prompts or of another model.
+
+    Nothing is cut before every whole line, and the start of the torn one, read as lines of a batch: `path` may be any file of the
+    user's, named by mistake.
+    """
     prompts = {row.id: row.prompt for row in rows}
     handle.seek(0)
     data: bytes = handle.read()
     whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        handle.truncate(whole)
     done: set[str] = set()
-    for number, line in enumerate(data[:whole].splitlines(), start=1):
+    for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
         try:
             row = json.loads(line)
-            row_id, prompt, model = row["id"], row["prompt"], row["model"]
+            row_id, prompt, model, _ = row["id"], row["prompt"], row["model"], row["rewrite"]
+            known = prompts.get(row_id)
         except (ValueError, KeyError, TypeError) as error:
-            raise BatchError(
-                f"{path}, line {number} is not a line of a rewrite batch ({error!r}); choose another --output or delete the file"
-            ) from error
+            raise _not_a_batch(path, number, repr(error)) from error
         if model != revision:
             raise BatchError(
                 f"{path} was written by another rewriter ({model}, this one is {revision}); choose another --output"
             )
-        if row_id in prompts and prompts[row_id] != prompt:
+        if known is not None and known != prompt:
             raise BatchError(
                 f"{path}, line {number}: id {row_id!r} has another prompt than the input; choose another --output"
             )
-        if row_id in prompts:
+        if known is not None:
             done.add(row_id)
+    if not _may_be_torn(data[whole:]):
+        raise _not_a_batch(path, data.count(b"\n") + 1, repr(data[whole : whole + 40]))
+    handle.truncate(whole)
     return done
+
+
+def _may_be_torn(end: bytes) -> bool:
+    """Whether the last bytes are the start of a line of ours; a whole JSON value without a newline may be a user's one-line file."""
+    try:
+        return "rewrite" in json.loads(end)
+    except (ValueError, TypeError):
+        return end.startswith(_LINE_START) or _LINE_START.startswith(end)
+
+
+def _not_a_batch(path: Path, number: int, why: str) -> BatchError:
+    return BatchError(
+        f"{path}, line {number} is not a line of a rewrite batch ({why}); choose another --output or delete the file"
+    )
 
 
 @contextmanager

@@ -116,6 +116,47 @@ def test_a_file_that_is_no_batch_is_refused_and_kept(source, tmp_path, scripted)
     assert out.read_text() == "my notes\n"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "my notes",
+        "7",
+        '{"id": "x", "prompt": "a ring"}',
+        "line\nmy notes",
+        '{"prompt": "a red circle"}',
+        '{"prompt": "a"}\n{"prom',
+    ],
+)
+def test_a_file_without_a_final_newline_is_no_torn_batch(source, tmp_path, scripted, content):
+    out = tmp_path / "out.jsonl"
+    out.write_text(content)
+    with pytest.raises(BatchError, match="is not a line of a rewrite batch"):
+        rewrite_file(make(scripted), source, out)
+    assert out.read_text() == content
+
+
+def test_a_batch_of_another_model_keeps_its_torn_line(source, tmp_path, scripted):
+    out = tmp_path / "out.jsonl"
+    rewrite_file(make(scripted), source, out)
+    torn = out.read_bytes()[:-5]
+    out.write_bytes(torn)
+    other: Rewriter = make(scripted)
+    other.revision = "second"
+    with pytest.raises(BatchError, match="another rewriter"):
+        rewrite_file(other, source, out)
+    assert out.read_bytes() == torn
+
+
+def test_the_input_is_never_the_output(tmp_path, scripted):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"prompt": "a red circle"}')
+    (tmp_path / "link.jsonl").symlink_to(path)
+    for output in (path, tmp_path / "link.jsonl", tmp_path / "." / "x" / ".." / "p.jsonl"):
+        with pytest.raises(BatchError, match="is the input itself"):
+            rewrite_file(make(scripted), path, output)
+    assert path.read_text() == '{"prompt": "a red circle"}'
+
+
 def test_an_output_that_cannot_be_written_is_refused(source, tmp_path, scripted):
     with pytest.raises(BatchError, match=r"cannot write .*; choose another --output"):
         rewrite_file(make(scripted), source, tmp_path)
