@@ -1,7 +1,8 @@
 """Completion → text for the generator, or a POLICY_FAIL that spares the generator.
 
-The order is parse → guards. A copied prompt is no failure: it is conditioned on the original text itself, so it earns
-exactly what the un-rewritten prompt earns, and shares its cached images.
+The order is copied? → parse → guards. A copied prompt is no failure, even one that the parser refuses ("Sorry, I meant a blue
+star"): it is conditioned on the original text itself, so it earns exactly what the un-rewritten prompt earns, and shares its
+cached images.
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class Screen:
 
     def _screen(self, target: Target, text: str, group: str) -> Case:
         assert self.parse is not None and self.check is not None  # noqa: PT018 - set in __post_init__
+        if _same_words(target.prompt, _answer(text, self.answer)):
+            codes = () if self.dialect is None else (COPY,)
+            original = canonical_text(target.prompt)
+            return Case(target, group, original, text, copied=True, violations=codes)
         parsed = self.parse(text, self.answer)
         rewrite = getattr(parsed, "prompt", None)
         if rewrite is None:
@@ -109,5 +114,18 @@ def completion_text(completion: Any) -> str:
     return ""
 
 
+def _answer(text: str, form: str) -> str:
+    """The part of a completion that would be the rewrite, unparsed; empty where an answer's tags are missing."""
+    if form != "think_answer":
+        return text
+    return (
+        text.rpartition("<answer>")[2].partition("</answer>")[0]
+        if text.rstrip().endswith("</answer>")
+        else ""
+    )
+
+
 def _same_words(left: str, right: str) -> bool:
-    return left.casefold().split() == right.casefold().split()
+    """Whether two texts differ in case and white space only; two empty ones are no copy."""
+    words = left.casefold().split()
+    return bool(words) and words == right.casefold().split()

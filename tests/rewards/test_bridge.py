@@ -109,6 +109,34 @@ def test_copied_prompt_earns_the_baseline_and_not_the_floor(make_bridge, call):
     assert metrics["image_reward/copied_share"] == 1.0
 
 
+REFUSED_BY_THE_PARSER = [
+    "I can't decide, so draw a red star",
+    "Sorry, I meant a blue star",
+    "OK: two red circles",
+    "Here's my prompt: a red star",
+    "a red star\nand a blue ring",
+]
+
+
+@pytest.mark.parametrize("prompt", REFUSED_BY_THE_PARSER)
+@pytest.mark.parametrize("answer", ["plain", "think_answer"])
+def test_a_copied_prompt_that_reads_like_a_refusal_earns_the_baseline(make_bridge, call, prompt, answer):
+    bridge = make_bridge(baseline=True, dialect="shapes", answer=answer)
+    completion = prompt if answer == "plain" else f"<think>as it is</think> <answer>\n{prompt}</answer>"
+    rewards, metrics, extras = call(bridge, [prompt], [completion])
+    assert rewards == [bridge.score_texts([Row(f"row {prompt}", prompt)], [prompt])[0].value]
+    assert metrics["image_reward/copied_share"] == 1.0
+    assert metrics["image_reward/guard/copy"] == 1
+    assert not extras["outcome"][0].startswith("parse_")
+
+
+def test_a_copy_outside_the_answers_tags_or_of_nothing_is_no_copy(make_bridge, call):
+    bridge = make_bridge(answer="think_answer")
+    rewards, _, extras = call(bridge, ["a dog"] * 2, ["a dog", "<answer>a dog"])
+    assert rewards == [0.0, 0.0]
+    assert extras["outcome"] == ["parse_no_answer", "parse_unclosed_answer"]
+
+
 def test_baseline_is_drawn_with_the_same_seeds_and_only_once_per_row(make_bridge, call):
     generator = ColourGenerator()
     bridge = make_bridge(generator, baseline=True)
