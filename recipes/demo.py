@@ -136,10 +136,11 @@ def check_ready(generator: str) -> None:
 def first_stages(args: argparse.Namespace) -> list[Stage]:
     """Pairs, and fine-tuning on them."""
     output, drawn = args.output, ["--generator", args.generator]
+    draws = generator_files(args.generator)
     pairs, sft = output / "pairs.jsonl", output / "sft"
     count = ["--count", "48", "--no-filter"] if args.smoke else ["--count", str(PAIRS)]
     return [
-        Stage("data", ["data", "sft", "--output", str(pairs), *count, *drawn], pairs),
+        Stage("data", ["data", "sft", "--output", str(pairs), *count, *drawn], pairs, reads=draws),
         Stage(
             "sft",
             [
@@ -153,8 +154,20 @@ def first_stages(args: argparse.Namespace) -> list[Stage]:
             sft / "rewriter" / "rewriter.json",
             reads=[pairs],
             metrics=sft / "metrics.jsonl",
+            run=sft,
         ),
     ]
+
+
+def generator_files(name: str) -> list[Path]:
+    """What a generator on this disk draws with: other weights there are another generator. [] for an object, an id or a URL."""
+    from diffusion_core.generator import EMBEDDED
+
+    folder = EMBEDDED.get(name, Path(name))
+    if not folder.is_dir():
+        return []
+    told = ("README.md", "accuracy.json")  # what is said of the weights changes no picture
+    return sorted(path for path in folder.iterdir() if path.name not in told)
 
 
 def grpo_stage(args: argparse.Namespace, ledger: Ledger) -> Stage:
@@ -170,8 +183,9 @@ def grpo_stage(args: argparse.Namespace, ledger: Ledger) -> Stage:
     steps = held["grpo_steps"]
     argv = ["train", SMOKE_GRPO if args.smoke else CONFIG_GRPO, "--adapter", str(output / "sft" / "rewriter")]
     argv += ["--output_dir", str(grpo), "--max_steps", str(steps), "--generator", args.generator]
-    made, reads = grpo / "rewriter" / "rewriter.json", [output / "sft" / "rewriter"]
-    return Stage("grpo", argv, made, reads, grpo / "metrics.jsonl", steps)
+    made = grpo / "rewriter" / "rewriter.json"
+    reads = [output / "sft" / "rewriter", *generator_files(args.generator)]
+    return Stage("grpo", argv, made, reads, grpo / "metrics.jsonl", steps, run=grpo)
 
 
 def seconds_per_step(run: Path) -> float:
@@ -196,22 +210,21 @@ def last_stages(args: argparse.Namespace) -> list[Stage]:
     trained = {name: output / name / "rewriter" for name in ("sft", "grpo")}
     common = [word for name, folder in trained.items() for word in ("--adapter", f"{name}={folder}")]
     common += ["--generator", args.generator, "--no-report"]
+    reads = [*trained.values(), *generator_files(args.generator)]
     scale = ["--count", "4", "--handwritten", "4", "--seeds", "1"] if args.smoke else ["--quick"]
     found = [
         Stage(
             "evaluation",
             ["evaluate", *scale, *common, "--output", str(output)],
             output / "evaluation.json",
-            reads=[*trained.values()],
+            reads=reads,
         )
     ]
     if args.prompts is not None:
         yours = output / "yours"
         argv = ["evaluate", "--prompts", str(args.prompts), "--arms", "original,sft,grpo", "--seeds", "4"]
         argv += [*common, "--output", str(yours)]
-        found.append(
-            Stage("your prompts", argv, yours / "evaluation.json", reads=[args.prompts, *trained.values()])
-        )
+        found.append(Stage("your prompts", argv, yours / "evaluation.json", reads=[args.prompts, *reads]))
     return found
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +32,10 @@ class StageFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Stage:
-    """`argv` is what follows `rewright`. `reads` are files whose change makes the stage run again, `makes` what it must leave."""
+    """`argv` is what follows `rewright`. `reads` are files whose change makes the stage run again, `makes` what it must leave.
+
+    `run` is the folder of a training run: it is removed where what an earlier try read has changed, since its checkpoints know the old data.
+    """
 
     name: str
     argv: Sequence[str]
@@ -40,33 +44,45 @@ class Stage:
     metrics: Path | None = None
     steps: int | None = None  # in all, where it is known: then a time left is shown
     environment: Mapping[str, str] = field(default_factory=dict)
+    run: Path | None = None
 
 
 @dataclass
 class Ledger:
-    """`stages.json`: for each finished stage its key and its seconds."""
+    """`stages.json`: for each stage its seconds, what it read, and, once it has finished, its key."""
 
     path: Path
-    done: dict[str, dict] = field(default_factory=dict)
+    entries: dict[str, dict] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Ledger:
         return cls(path, json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
 
-    def record(self, name: str, key: str, seconds: float) -> None:
-        self.done[name] = {"key": key, "seconds": round(seconds, 1)}
+    @property
+    def done(self) -> dict[str, dict]:
+        return {name: entry for name, entry in self.entries.items() if entry.get("key")}
+
+    def record(self, name: str, key: str | None, seconds: float, reads: str = "") -> None:
+        """`key` None: begun and not finished."""
+        self.entries[name] = {"key": key, "seconds": round(seconds, 1), "reads": reads}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(self.done, indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(self.entries, indent=2) + "\n", encoding="utf-8")
         part.replace(self.path)
 
     @property
     def seconds(self) -> float:
-        return sum(entry["seconds"] for entry in self.done.values())
+        return sum(entry["seconds"] for entry in self.entries.values())
 
 
 def key_of(stage: Stage) -> str:
     """A hash of the command and of the bytes it reads."""
-    digest = hashlib.sha256(json.dumps(list(stage.argv)).encode())
+    return hashlib.sha256(f"{json.dumps(list(stage.argv))}{read_by(stage)}".encode()).hexdigest()[:16]
+
+
+def read_by(stage: Stage) -> str:
+    """A hash of the bytes a stage reads."""
+    digest = hashlib.sha256()
     for path in stage.reads:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
@@ -75,13 +91,20 @@ def key_of(stage: Stage) -> str:
 
 
 def run_stage(stage: Stage, ledger: Ledger, logs: Path) -> float:
-    """Run a stage unless it is done; returns its seconds. Raises StageFailed with the end of its log."""
-    key, held = key_of(stage), ledger.done.get(stage.name)
-    if held is not None and held["key"] == key and stage.makes.exists():
+    """Run a stage unless it is done; returns its seconds, those of interrupted tries too. Raises StageFailed with the end of its log."""
+    key, reads, held = key_of(stage), read_by(stage), ledger.entries.get(stage.name)
+    if held is not None and held.get("key") == key and stage.makes.exists():
         remark(f"{stage.name}: done before ({held['seconds']:.0f} s)")
         return held["seconds"]
+    changed = held is not None and held.get("reads") != reads
+    if changed and stage.run is not None and stage.run.exists():
+        remark(f"{stage.name}: what it reads has changed, so it starts over")
+        shutil.rmtree(stage.run)
+    # What an earlier try had done is gone on from, so that its seconds count; what was made of other data is not.
+    before = held["seconds"] if held is not None and not changed else 0.0
     logs.mkdir(parents=True, exist_ok=True)
     log, began = logs / f"{stage.name}.log", time.monotonic()
+    ledger.record(stage.name, None, before, reads)
     with log.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "recipes.cli", *stage.argv],
@@ -95,13 +118,14 @@ def run_stage(stage: Stage, ledger: Ledger, logs: Path) -> float:
         except BaseException:
             _stop(process)
             raise
-    seconds = time.monotonic() - began
+        finally:
+            seconds = before + time.monotonic() - began
+            ledger.record(stage.name, None, seconds, reads)
     if process.returncode != 0 or not stage.makes.exists():
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
         why = f"exit code {process.returncode}" if process.returncode else f"it did not write {stage.makes}"
         raise StageFailed(f"the stage {stage.name!r} failed ({why}). The end of {log}:\n{end}")
-    # An earlier, interrupted try of the same stage counts too: a resumed run must not look cheaper than it was.
-    ledger.record(stage.name, key, seconds)
+    ledger.record(stage.name, key, seconds, reads)
     remark(f"{stage.name}: {seconds:.0f} s")
     return seconds
 
@@ -178,5 +202,5 @@ def _stop(process: subprocess.Popen) -> None:
         os.killpg(process.pid, sign)
         try:
             process.wait(patience)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):  # who interrupts again will not wait
             continue

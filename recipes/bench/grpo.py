@@ -90,7 +90,9 @@ def _quick_sft(folder: Path) -> Path:
     run_stage(Stage("data", ["data", "sft", "--output", str(pairs)], pairs), ledger, folder / "logs")
     argv = ["train", CONFIG_SFT, "--pairs", str(pairs), "--output_dir", str(output), "--max_steps", "60"]
     made = output / "rewriter" / "rewriter.json"
-    run_stage(Stage("sft", argv, made, [pairs], output / "metrics.jsonl", 60), ledger, folder / "logs")
+    run_stage(
+        Stage("sft", argv, made, [pairs], output / "metrics.jsonl", 60, run=output), ledger, folder / "logs"
+    )
     return made.parent
 
 

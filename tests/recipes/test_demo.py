@@ -1,6 +1,7 @@
 """Stages of the demo: reused, resumed, contained; and what it leaves behind."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from recipes.demo import (
 )
 from recipes.stages import Ledger, Stage, StageFailed, _status, key_of, run_stage
 
+POPEN = subprocess.Popen
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
@@ -34,9 +37,8 @@ def fake_command(monkeypatch, code: str) -> None:
     """The stage's process runs `code` instead of a rewright command."""
     import recipes.stages as module
 
-    real = module.subprocess.Popen
     monkeypatch.setattr(
-        module.subprocess, "Popen", lambda argv, **kw: real([sys.executable, "-c", code], **kw)
+        module.subprocess, "Popen", lambda argv, **kw: POPEN([sys.executable, "-c", code], **kw)
     )
 
 
@@ -61,7 +63,52 @@ def test_a_failed_stage_shows_the_end_of_its_log_and_is_not_recorded(folder, mon
     with pytest.raises(StageFailed, match="no such model") as failed:
         run_stage(stage(), Ledger.load(folder / "stages.json"), folder / "logs")
     assert "logs/look.log" in str(failed.value)
-    assert not (folder / "stages.json").exists()
+    assert not Ledger.load(folder / "stages.json").done
+
+
+def test_the_seconds_of_failed_tries_count_until_what_was_read_changes(folder, monkeypatch):
+    source = Path("in.txt")
+    source.write_text("one")
+    ledger = Ledger.load(folder / "stages.json")
+    fake_command(monkeypatch, "import time; time.sleep(1.2); raise SystemExit(1)")
+    with pytest.raises(StageFailed):
+        run_stage(stage(reads=[source]), ledger, folder / "logs")
+    fake_command(monkeypatch, "open('out.json', 'w').close()")
+    assert run_stage(stage(reads=[source]), Ledger.load(folder / "stages.json"), folder / "logs") > 1.2
+    assert Ledger.load(folder / "stages.json").done["look"]["seconds"] > 1.2
+    source.write_text("two")
+    assert run_stage(stage(reads=[source]), Ledger.load(folder / "stages.json"), folder / "logs") < 1.2
+
+
+def test_a_run_on_other_data_starts_over_and_a_longer_one_goes_on(folder, monkeypatch):
+    fake_command(monkeypatch, "open('out.json', 'w').close()")
+    source, checkpoint = Path("in.txt"), Path("run/checkpoint-1")
+    source.write_text("one")
+    checkpoint.mkdir(parents=True)
+    for argv, text, kept in ((["a"], "one", True), (["a", "longer"], "one", True), (["a"], "two", False)):
+        source.write_text(text)
+        made = Stage("look", argv, Path("out.json"), [source], run=Path("run"))
+        run_stage(made, Ledger.load(folder / "stages.json"), folder / "logs")
+        assert checkpoint.exists() is kept
+
+
+def test_another_generator_under_the_same_name_is_drawn_with_again(folder):
+    weights = Path("mine/transformer/weights.bin")
+    weights.parent.mkdir(parents=True)
+    args = arguments(folder, "--smoke", "--generator", "mine")
+    ledger = Ledger(folder / "stages.json", {n: {"key": "k", "seconds": 1.0} for n in ("data", "sft")})
+
+    def keys() -> dict[str, str]:
+        stages = [*first_stages(args), grpo_stage(args, ledger), *last_stages(args)]
+        return {s.name: key_of(s) for s in stages}
+
+    weights.write_bytes(b"1")
+    before = keys()
+    Path("mine/README.md").write_text("said of it")
+    assert keys() == before
+    weights.write_bytes(b"2")
+    assert {name for name, key in keys().items() if key != before[name]} == {"data", "grpo", "evaluation"}
+    assert first_stages(arguments(folder))[0].reads, "the embedded one is a folder too"
 
 
 def test_a_stage_that_leaves_nothing_has_failed(folder, monkeypatch):
@@ -95,7 +142,7 @@ except KeyboardInterrupt:
         run_stage(stage(), Ledger.load(folder / "stages.json"), folder / "logs")
     assert children[0].poll() is not None
     assert Path("saved").exists()
-    assert not (folder / "stages.json").exists()
+    assert not Ledger.load(folder / "stages.json").done
 
 
 def test_what_is_shown_of_a_stage_is_its_last_whole_row_or_its_last_count(folder):
