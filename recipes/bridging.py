@@ -46,6 +46,19 @@ def load_reward(args: GrpoArguments) -> Any:
         raise ConfigError(f"reward: {error}") from error
 
 
+def identity(part: Any) -> str:
+    """What a generator or reward is, for comparing one run with another.
+
+    Its fingerprint; what declares none has one of this process, for the cache's sake, and is known by its name here.
+    """
+    from rewards.external import PROCESS
+
+    members = [identity(member) for member in getattr(part, "members", ())]
+    if any("undeclared" in member for member in members):  # a composite hashes its members' fingerprints
+        return f"{part.name}{members}"
+    return part.fingerprint.replace(PROCESS, "undeclared")
+
+
 def licences(args: GrpoArguments, generator: Any, reward: Any) -> dict[str, str]:
     """SPDX identifiers, or "unknown": what the arguments say, else what the parts say themselves."""
     return {

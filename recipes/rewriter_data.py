@@ -100,18 +100,19 @@ def candidates(seed: int, count: int) -> Iterator[dict[str, Any]]:
 def make_pairs(args: argparse.Namespace, chunk: int = 32) -> int:
     """Write kept pairs as they come; `<output>.part` remembers every candidate judged, and becomes the output at the end."""
     part = args.output.with_suffix(args.output.suffix + ".part")
-    done = _judged(part)
-    rows = [row for row in candidates(args.seed, args.count) if row["id"] not in done]
-    bridge = None if args.no_filter or not rows else _bridge(args)
+    bridge = None if args.no_filter else _bridge(args)
+    done = _judged(part, _setting(args, bridge))
+    wanted = list(candidates(args.seed, args.count))
+    rows = [row for row in wanted if not row.items() <= done.get(row["id"], {}).items()]
     with part.open("a", encoding="utf-8") as out, progress("pairs", len(rows)) as ticker:
         for start in range(0, len(rows), chunk):
             some = rows[start : start + chunk]
             for row, verdict in zip(some, _judge(bridge, some), strict=True):
-                out.write(json.dumps({**row, **verdict}, ensure_ascii=False) + "\n")
+                done[row["id"]] = {**row, **verdict}
+                out.write(json.dumps(done[row["id"]], ensure_ascii=False) + "\n")
             out.flush()
             ticker.advance(len(some))
-    wanted = {f"sft-{args.seed}-{index}" for index in range(args.count)}
-    judged = [row for row in _judged(part).values() if row["id"] in wanted]
+    judged = [done[row["id"]] for row in wanted]
     kept = [{k: v for k, v in row.items() if k != "kept"} for row in judged if row["kept"]]
     if not kept:
         raise ValueError(
@@ -124,18 +125,30 @@ def make_pairs(args: argparse.Namespace, chunk: int = 32) -> int:
     return 0
 
 
-def _judged(part: Path) -> dict[str, dict[str, Any]]:
-    """Candidates judged by an earlier, interrupted command; a torn last line is judged again."""
-    found: dict[str, dict[str, Any]] = {}
-    if part.is_file():
-        lines = part.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
-        if len(whole) < len(lines):
-            part.write_text("".join(whole), encoding="utf-8")
-        for line in whole:
-            row = json.loads(line)
-            found[row["id"]] = row
-    return found
+def _setting(args: argparse.Namespace, bridge: Any) -> dict[str, Any]:
+    """What a verdict depends on beside its candidate: the first line of the part file."""
+    from recipes.bridging import identity
+
+    if bridge is None:
+        return {"filter": False}
+    drawn = {"generator": identity(bridge.generator), "judge": identity(bridge.reward)}
+    return {"filter": True, **drawn, "images": args.images, "steps": args.steps}
+
+
+def _judged(part: Path, setting: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Candidates judged in this setting by an earlier, interrupted command; a torn last line is judged again, and all of another setting."""
+    lines = part.read_text(encoding="utf-8").splitlines(keepends=True) if part.is_file() else []
+    whole = [line for line in lines if line.endswith("\n")]
+    head = json.loads(whole[0]).get("setting") if whole else setting
+    if head != setting:
+        keys = sorted(setting.keys() | (head or {}).keys())
+        changed = ", ".join(key for key in keys if (head or {}).get(key) != setting.get(key))
+        remark(f"{part} holds verdicts made otherwise (changed: {changed}): every candidate is judged anew")
+    if head != setting or len(whole) < 1:
+        whole = [json.dumps({"setting": setting}) + "\n"]
+    if whole != lines:
+        part.write_text("".join(whole), encoding="utf-8")
+    return {row["id"]: row for row in map(json.loads, whole[1:])}
 
 
 def _bridge(args: argparse.Namespace) -> Any:

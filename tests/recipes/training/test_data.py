@@ -83,7 +83,7 @@ def test_a_pair_is_kept_where_the_rewrite_passes_more_often(literal: Path):
     kept = lines(literal / "pairs.jsonl")
     assert kept
     assert all(row["pass_rewrite"] > row["pass_prompt"] for row in kept)
-    dropped = [row for row in lines(literal / "pairs.jsonl.part") if not row["kept"]]
+    dropped = [row for row in lines(literal / "pairs.jsonl.part")[1:] if not row["kept"]]
     assert all(not row["pass_rewrite"] > row["pass_prompt"] for row in dropped)
     assert len(kept) + len(dropped) == 24
 
@@ -97,8 +97,64 @@ def test_an_interrupted_command_goes_on(literal: Path):
 
     literal_world.DRAWN.clear()
     assert main([*words, "--count", "16"]) == 0
-    assert [row["id"] for row in lines(part)] == [f"sft-0-{i}" for i in range(16)]
-    assert not {row["rewrite"] for row in lines(part)[:8]} & set(literal_world.DRAWN)
+    rows = lines(part)[1:]
+    assert [row["id"] for row in rows] == [f"sft-0-{i}" for i in range(16)]
+    assert not {row["rewrite"] for row in rows[:8]} & set(literal_world.DRAWN)
+
+
+@pytest.mark.parametrize(
+    ("more", "changed"),
+    [
+        (["--images", "2"], "images"),
+        (["--steps", "3"], "steps"),
+        (["--generator", "other_world:Literal"], "generator"),
+    ],
+)
+def test_other_verdicts_are_not_taken_for_those_asked_for(
+    literal: Path, capsys: pytest.CaptureFixture[str], more: list[str], changed: str
+):
+    other = WORLD.replace("literal-1", "literal-2").replace("render(sample", "blank if p else render(sample")
+    (literal / "other_world.py").write_text(other)
+    words = ["sft", "--output", "pairs.jsonl", "--count", "8", "--images", "1"]
+    assert main([*words, "--generator", "literal_world:Literal"]) == 0
+    before = lines(literal / "pairs.jsonl.part")
+    if changed == "generator":
+        with pytest.raises(ValueError, match="none of 8 pairs passed"):
+            main([*words, *more])
+    else:
+        assert main([*words, "--generator", "literal_world:Literal", *more]) == 0
+    assert f"(changed: {changed})" in capsys.readouterr().err
+    assert lines(literal / "pairs.jsonl.part")[0] != before[0]
+    assert len(lines(literal / "pairs.jsonl.part")) == 9
+
+
+def test_unfiltered_pairs_are_judged_once_a_filter_is_asked_for(literal: Path):
+    words = ["sft", "--output", "pairs.jsonl", "--count", "24", "--images", "1"]
+    assert main([*words, "--no-filter"]) == 0
+    assert len(lines(literal / "pairs.jsonl")) == 24
+    assert main([*words, "--generator", "literal_world:Literal"]) == 0
+    assert all("pass_rewrite" in row for row in lines(literal / "pairs.jsonl"))
+
+
+def test_a_candidate_that_reads_otherwise_now_is_judged_again(literal: Path):
+    words = ["sft", "--output", "pairs.jsonl", "--count", "3", "--no-filter"]
+    assert main(words) == 0
+    part = literal / "pairs.jsonl.part"
+    rows = lines(part)
+    rows[2]["prompt"] = "as an older grammar put it"
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(words) == 0
+    assert [row["prompt"] for row in lines(literal / "pairs.jsonl")] == [
+        r["prompt"] for r in candidates(0, 3)
+    ]
+
+
+def test_a_generator_without_a_fingerprint_is_known_by_its_name():
+    from recipes.bridging import identity
+    from rewards.external import ExternalGenerator
+
+    drawn = ExternalGenerator(lambda prompts, seeds: [], "mine:draw")
+    assert identity(drawn) == "mine:draw@undeclared"
 
 
 def test_prompts_for_grpo_hold_no_caption(tmp_path: Path):
