@@ -4,9 +4,14 @@ from rewriter.lexicon import NEGATION_CUES, Token, wordset
 
 HARD, SOFT, SKIP, TAKEN_BACK, NONE = "hard", "soft", "skip", "taken back", "none"
 
+_NOT_DO = "don't|dont|do not|doesn't|doesnt|does not|didn't|did not|wouldn't|wouldnt|would not"
+_ADVERBS = "", "really ", "particularly ", "much ", "actually ", "especially ", "even "
+
 _SEQUENCES_OF = {
     # What follows must not be there.
-    HARD: "free of|free from|devoid of|absence of|lack of|instead of|rather than|anything but|other than|leave out|leaving out|"
+    HARD: "|".join(f"{no} {adverb}like" for no in _NOT_DO.split("|") for adverb in _ADVERBS)
+    + "|forget about|get rid of|getting rid of|not a fan of|not a big fan of|not fond of|no fan of|no fans of|never mind the|minus the|"
+    "free of|free from|devoid of|absence of|lack of|instead of|rather than|anything but|other than|leave out|leaving out|"
     "any color but|any colour but|any color except|any colour except|any shape but|any shape except|keep out|can't stand|cannot stand|anstatt|statt|au lieu de|en lugar de|en vez de|nothing",
     # What follows is an exception of some rule: it is there, but not as the rule says.
     SOFT: "except|except for|excepting|besides|apart from|aside from|but for|außer|sauf|excepto|salvo",
@@ -59,7 +64,15 @@ def _table() -> dict[str, list[tuple[tuple[str, ...], str]]]:
 
 
 _SEQUENCES = _table()
-_STARTS = frozenset((*_SEQUENCES, *NEGATION_CUES))
+# Orders to leave something out, at the start of a clause: "Skip squares.", but not "a girl about to skip rope".
+_OMIT = wordset("skip remove delete")
+_OMIT_THE = wordset(
+    "drop lose ditch forget"
+)  # and before an article: "drop the squares", but not "drop shadow"
+_KEPT = _OMIT | _OMIT_THE | wordset("omit exclude avoid")  # "don't skip the star": it stays
+_WHICH = wordset("the any all those these every")
+_BEFORE_ORDER = wordset("please then just you can could let's lets we we'll i'll but so also")
+_STARTS = frozenset((*_SEQUENCES, *NEGATION_CUES, *_OMIT, *_OMIT_THE))
 
 
 def is_negation_word(word: str) -> bool:
@@ -74,9 +87,15 @@ def cue_at(tokens: list[Token], i: int) -> tuple[int, str]:
     for words, kind in _SEQUENCES.get(word, ()):
         if len(words) == 1 or tuple(t.word for t in tokens[i : i + len(words)]) == words:
             return len(words), kind
+    following = tokens[i + 1] if i + 1 < len(tokens) else None
+    if word in _OMIT or word in _OMIT_THE:
+        ordered = i == 0 or not tokens[i - 1].is_word or tokens[i - 1].word in _BEFORE_ORDER
+        named = word in _OMIT or (following is not None and following.word in _WHICH)
+        return (1, HARD) if ordered and named else (0, NONE)
     if not is_negation_word(word):
         return 0, NONE
-    following = tokens[i + 1] if i + 1 < len(tokens) else None
+    if following is not None and following.word in _KEPT and word not in ("no", "without"):
+        return 2, SKIP
     if word == "no" and following is not None and (not following.is_word or following.word.isdecimal()):
         return 1, SKIP  # "No, …", "no. 5"
     if (

@@ -92,6 +92,7 @@ def _scope(tokens: list[Token], i: int, mask: list[int], phrases: list[Phrase], 
                 or following.word in DETERMINERS
                 or following.may_count
                 or is_negation_word(following.word)
+                or following.word == "keep"  # "remove the squares and keep the ring"
             ):
                 break
             start, listed = i + 1, True  # "no cats and dogs": does it reach this far?

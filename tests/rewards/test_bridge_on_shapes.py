@@ -1,6 +1,7 @@
 """The bridge with the exact judge: pixels are drawn by the world's own renderer from the text that reaches it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ class Obedient:
 
     def _pixels(self, caption, seed):
         objects = []
-        for clause in caption.split(" and "):
+        for clause in re.split(" and |, ", caption):
             count, color, shape = clause.split()
             objects.append({"shape": shape.rstrip("s"), "color": color, "count": self.counts[count]})
         layout = sample_layout(SceneSpec.model_validate({"objects": objects}), np.random.default_rng(seed))
@@ -58,6 +59,35 @@ def test_faithful_rewrites_score_one_and_changed_requests_never_win(bridge, call
     assert rewards[:2] == [1.0, 1.0]
     assert all(value == 0.0 for value in rewards[2:])
     assert metrics["image_reward/part/strict"] < 1.0 or metrics["image_reward/n_policy"] > 0
+
+
+def things(*names):
+    """A spec of single coloured things: things("red star", …)."""
+    return {"objects": [{"color": name.split()[0], "shape": name.split()[1], "count": 1} for name in names]}
+
+
+TWO_RED_STARS = {"objects": [{"shape": "star", "color": "red", "count": 2}], "exclude": [{"shape": "square"}]}
+NATURAL_NEGATIONS = [
+    ("I do not like circles. Draw a blue square.", things("blue square"), "one blue square", "one red circle, one blue square"),
+    ("I don't really like circles, so a blue square", things("blue square"), "one blue square", "one red circle, one blue square"),
+    ("don't like red, so a green star", things("green star"), "one green star", "one red star, one green star"),
+    ("not a fan of rings: one red star", things("red star"), "one red star", "one red star, one red ring"),
+    ("skip the squares, two red stars only", TWO_RED_STARS, "two red stars", "two red stars, one blue square"),
+    ("Please skip squares. Two red stars", TWO_RED_STARS, "two red stars", "two red stars, one blue square"),
+    ("forget about squares and draw two red stars", TWO_RED_STARS, "two red stars", "two red stars, one blue square"),
+    ("drop the squares: two red stars", TWO_RED_STARS, "two red stars", "two red stars, one blue square"),
+    ("get rid of the squares, two red stars", TWO_RED_STARS, "two red stars", "two red stars, one blue square"),
+    ("remove the blue square, keep the red circle", things("red circle"), "one red circle", "one blue square, one red circle"),
+    ("remove the blue square and keep the red circle", things("red circle"), "one red circle", "one blue square, one red circle"),
+    ("draw a red circle and don't skip the blue square", things("red circle", "blue square"), "one red circle, one blue square", "one red circle"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("prompt", "spec", "faithful", "wrong"), NATURAL_NEGATIONS)
+def test_natural_negations_are_read_as_people_mean_them(bridge, call, prompt, spec, faithful, wrong):
+    rewards, _, extras = call(bridge, [prompt] * 2, [faithful, wrong], spec=[json.dumps(spec)] * 2)
+    assert rewards == [1.0, 0.0]
+    assert extras["outcome"][1].startswith("guard_"), "the text alone must show it: serving has no judge"
 
 
 def test_spec_counts_and_not_the_rewrite(bridge):
