@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rewriter.dialects import Dialect
-from rewriter.guards import attributes, form
+from rewriter.guards import attributes, counts, form
 from rewriter.guards.facts import Facts, read
 from rewriter.guards.language import foreign_letters
 from rewriter.guards.negation import affirmed_against, dropped
@@ -154,7 +154,7 @@ def _language(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Violati
 
 def _numbers(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Violation]:
     resolve = dialect.numbers == "resolve"
-    split_up = attributes.split_numbers(before, after) if resolve and before.numbers else ()
+    split_up = counts.split_numbers(before, after) if resolve and before.numbers else ()
     for value in lost_numbers(
         before.numbers, before.words, after.numbers, set(after.words), resolve, split_up
     ):
@@ -183,5 +183,7 @@ def _attributes(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Viola
         yield Violation("color", f"{word!r} is asked for and not said", severity)
     for word in attributes.lost_nouns(before, after):
         yield Violation("noun", f"{word!r} is asked for and not said", severity)
-    for code, message in attributes.changed_bindings(before, after):
-        yield Violation(code, message, severity)
+    for message in attributes.changed_bindings(before, after):
+        yield Violation("binding", message, severity)
+    for message in counts.changed_counts(before, after):
+        yield Violation("number", message, severity)

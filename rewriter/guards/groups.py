@@ -1,0 +1,76 @@
+"""Noun phrases as they stand: "two small red circles". Read by word order alone: number, size, colour and noun next to each other.
+
+Whatever is put another way ("a circle and a square, both red") is no group and is left to the judge.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rewriter.guards.facts import Facts
+from rewriter.lexicon import NOTHING, Token, wordset
+
+_FRAMES = wordset(
+    "canvas image images picture pictures format frame poster background backdrop photo aspect crop icon card layout"
+)
+_DEFINITE = wordset("the this that these those its their his her my your der die das le la les el los las")
+_ONE = {"a": 1.0, "an": 1.0, "one": 1.0, "single": 1.0, "lone": 1.0}
+
+
+@dataclass(frozen=True)
+class Group:
+    """One noun phrase as it stands: "two small red circles"."""
+
+    count: float | None
+    size: str | None
+    colors: frozenset[str]
+    noun: str
+    definite: bool  # "the", "these"
+    number_at: int | None  # token index of its number, if a number is written
+
+
+@lru_cache(maxsize=1024)
+def groups(facts: Facts) -> list[Group]:
+    """Affirmative noun phrases whose noun is in the lexicon."""
+    lexicon, tokens, mask = facts.lexicon, facts.tokens, facts.negated.mask
+    counts = {n.index: n for n in facts.numbers}
+    found: list[Group] = []
+    for i, token in enumerate(tokens):
+        if not token.nouns or mask[i]:
+            continue
+        if i + 1 < len(tokens) and is_part_of_other(tokens, i):
+            continue
+        j, size, colors, count, number_at = i - 1, None, NOTHING, None, None
+        if j >= 0 and tokens[j].colors and not mask[j]:
+            colors = tokens[j].colors
+            j -= 3 if j > 1 and tokens[j - 1].word == "-" else 1  # "canary-yellow" is one word
+            if j >= 0 and tokens[j].word in ("or", "and", "-", "/"):
+                continue  # "red and blue circles": how many of each is not said
+        if j >= 0 and tokens[j].word in lexicon.sizes:
+            size = lexicon.sizes[tokens[j].word]
+            j -= 1
+        definite = j >= 0 and tokens[j].word in _DEFINITE
+        if j > 0 and tokens[j].word == "of":  # a pair of
+            j -= 1
+        if j >= 0:
+            number = counts.get(j)
+            if number is not None:
+                count, number_at = (number.value if number.exact else None), j
+            elif tokens[j].word in _ONE:
+                count = _ONE[tokens[j].word]
+        found.append(Group(count, size, colors, token.key, definite, number_at))
+    return found
+
+
+def is_part_of_other(tokens: list[Token], i: int) -> bool:
+    """ "square canvas", "white-hot": neither a square nor something white."""
+    following = tokens[i + 1]
+    if tokens[i].nouns:
+        return following.word in _FRAMES
+    compound = following.word == "-" and i + 2 < len(tokens) and tokens[i + 2].is_word
+    return (
+        compound and not tokens[i + 2].colors and not tokens[i + 2].word.startswith(("colo", "tint", "ish"))
+    )
+
+
+def describe(group: Group) -> str:
+    return " ".join(["/".join(sorted(group.colors))] * bool(group.colors) + [group.noun])
