@@ -43,7 +43,16 @@ NUMBER_WORDS: dict[str, dict[str, int]] = {
         ),
         **_count("sixteen seventeen eighteen nineteen twenty", 16),
         **{"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90},
-        **{"pair": 2, "duo": 2, "trio": 3, "quartet": 4, "dozen": 12, "hundred": 100, "thousand": 1000},
+        **{
+            "pair": 2,
+            "duo": 2,
+            "couple": 2,
+            "trio": 3,
+            "quartet": 4,
+            "dozen": 12,
+            "hundred": 100,
+            "thousand": 1000,
+        },
     },
     "de": {
         **_count("zwei drei vier fünf sechs sieben acht neun zehn elf zwölf", 2),
@@ -110,6 +119,7 @@ class Lexicon:
     phrases: Mapping[str, str]  # several words, or Chinese inside a run: replaced before tokens are cut
     ascii_phrase: re.Pattern[str] | None
     any_phrase: re.Pattern[str] | None
+    vague: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # "few" → the counts it may mean
     _tokens: dict[str, Token] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -119,6 +129,7 @@ class Lexicon:
         nouns: Mapping[str, Sequence[str]],
         sizes: Mapping[str, Sequence[str]],
         generic: Sequence[str],
+        vague: Mapping[str, tuple[int, int]] | None = None,
     ) -> "Lexicon":
         color_of: dict[str, set[str]] = {}
         phrases: list[tuple[str, str]] = []
@@ -143,6 +154,7 @@ class Lexicon:
             dict(phrases),
             plain,
             every,
+            dict(vague or {}),
         )
 
     def token(self, word: str) -> Token:

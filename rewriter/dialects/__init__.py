@@ -43,10 +43,15 @@ class Dialect(Strict):
     generic: list[str] = Field(
         default_factory=list
     )  # nouns too general to be held against a rewrite ("shape")
+    vague: dict[str, tuple[int, int]] = Field(
+        default_factory=dict
+    )  # "few": the counts that a rewrite may resolve it to
 
     @cached_property
     def lexicon(self) -> Lexicon:
-        return Lexicon.build(colors=self.colors, nouns=self.nouns, sizes=self.sizes, generic=self.generic)
+        return Lexicon.build(
+            colors=self.colors, nouns=self.nouns, sizes=self.sizes, generic=self.generic, vague=self.vague
+        )
 
 
 def dialect_names() -> list[str]:

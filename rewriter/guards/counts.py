@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rewriter.guards.facts import Facts
 from rewriter.guards.groups import Group, describe, groups
+from rewriter.guards.numbers import BOUNDS
 from rewriter.lexicon import NUMBER_WORDS, wordset
 
 _OPEN = wordset(  # words that say a thing again or add to it: counts of phrases then do not add up by themselves
@@ -40,12 +41,23 @@ def changed_counts(original: Facts, rewrite: Facts) -> Iterator[str]:
         if not group.definite:  # "the red circle" is one that was named before, or will be
             by_kind.setdefault((group.colors, group.noun), []).append(group)
     for (colors, noun), same in by_kind.items():
+        said = [g.count for g in after if g.noun == noun and (g.colors & colors or not colors) and g.count]
+        if bounds := _vague(original, before, same):
+            total = sum(said)
+            if said and not bounds[0] <= total <= bounds[1]:
+                yield f"{bounds[0]} to {bounds[1]} {describe(same[0])} became {_number(total)}"
+            continue
         counts = [g.count for g in same if g.count]
         if len(counts) < len(same) or len({g.size for g in same}) > 1 or (not colors and len(same) > 1):
             continue  # several phrases of one kind may mean the same things or others
-        said = [g.count for g in after if g.noun == noun and (g.colors & colors or not colors) and g.count]
         if said and not {*said, sum(said)} & {*counts, sum(counts)}:
             yield f"{_number(sum(counts))} {describe(same[0])} became {' and '.join(map(_number, said))}"
+
+
+def _vague(original: Facts, before: list[Group], same: list[Group]) -> tuple[int, int] | None:
+    """The bounds of a vague count that nothing else in the prompt makes more exact ("several stars, at least four")."""
+    only = len(same) == 1 and (same[0].colors or sum(g.noun == same[0].noun for g in before) == 1)
+    return same[0].vague if only and BOUNDS.isdisjoint(original.words) else None
 
 
 def _number(value: float) -> str:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rewriter.guards.facts import Facts
-from rewriter.lexicon import NOTHING, Token, wordset
+from rewriter.guards.numbers import BOUNDS
+from rewriter.lexicon import NOTHING, Lexicon, Token, stem, wordset
 
 _FRAMES = wordset(
     "canvas image images picture pictures format frame poster background backdrop photo aspect crop icon card layout"
 )
 _DEFINITE = wordset("the this that these those its their his her my your der die das le la les el los las")
+_NOT_SO_VAGUE = BOUNDS | wordset("quite very no not only too so as")
 _ONE = {"a": 1.0, "an": 1.0, "one": 1.0, "single": 1.0, "lone": 1.0}
 
 
@@ -26,6 +28,7 @@ class Group:
     noun: str
     definite: bool  # "the", "these"
     number_at: int | None  # token index of its number, if a number is written
+    vague: tuple[int, int] | None = None  # the counts that "a few" may mean
 
 
 @lru_cache(maxsize=1024)
@@ -39,7 +42,7 @@ def groups(facts: Facts) -> list[Group]:
             continue
         if i + 1 < len(tokens) and is_part_of_other(tokens, i):
             continue
-        j, size, colors, count, number_at = i - 1, None, NOTHING, None, None
+        j, size, colors, count, number_at, vague = i - 1, None, NOTHING, None, None, None
         if j >= 0 and tokens[j].colors and not mask[j]:
             colors = tokens[j].colors
             j -= 3 if j > 1 and tokens[j - 1].word == "-" else 1  # "canary-yellow" is one word
@@ -57,8 +60,16 @@ def groups(facts: Facts) -> list[Group]:
                 count, number_at = (number.value if number.exact else None), j
             elif tokens[j].word in _ONE:
                 count = _ONE[tokens[j].word]
-        found.append(Group(count, size, colors, token.key, definite, number_at))
+            elif stem(token.word) != token.word:  # "some star" is one
+                vague = _vague(tokens, j, lexicon)
+        found.append(Group(count, size, colors, token.key, definite, number_at, vague))
     return found
+
+
+def _vague(tokens: list[Token], j: int, lexicon: Lexicon) -> tuple[int, int] | None:
+    """The bounds of "a few", unless the words before change them ("quite a few", "at least several")."""
+    before = {t.word for t in tokens[max(0, j - 2) : j]}
+    return None if before & _NOT_SO_VAGUE else lexicon.vague.get(tokens[j].word)
 
 
 def is_part_of_other(tokens: list[Token], i: int) -> bool:

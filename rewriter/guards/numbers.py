@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rewriter.guards.negation import Negated
 from rewriter.lexicon import NUMBER_WORDS, TENS, Token, wordset
 
-_BOUNDS = wordset(
+BOUNDS = wordset(
     "than least most about around roughly approximately nearly almost between maybe up circa or to "
     "mindestens höchstens"
 )
@@ -51,6 +51,8 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
             continue
         after = tokens[i + 1].word if i + 1 < len(tokens) else ""
         before = tokens[i - 1].word if i else ""
+        if token.word == "couple" and after != "of":
+            continue  # "a couple" may be two people
         last = found[-1] if found else None
         joined = last is not None and (last.index == i - 1 or (last.index == i - 2 and before == "-"))
         if last and joined and last.value in TENS and 1 <= value <= 9:
@@ -63,7 +65,8 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
             value = 6.0
         exact = (
             not negated.mask[i]
-            and before not in _BOUNDS
+            and before not in BOUNDS
+            and not (before in ("a", "an") and i > 1 and tokens[i - 2].word in BOUNDS)  # "about a dozen"
             and after not in ("or", "to", "oder", "ou", "o", "bis", "à")
         )
         exact = exact and after not in _MEASURE and ":" not in (before, after)

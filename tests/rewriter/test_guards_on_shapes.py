@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from diffusion_core.worlds.shapes.captions import caption
+from diffusion_core.worlds.shapes.lexicon import VAGUE
 from diffusion_core.worlds.shapes.spec import COLORS, SHAPES, ObjectSpec, SceneSpec
 from diffusion_core.worlds.shapes.users import UserPrompt, sample_user_prompt
 from rewriter.dialects import load_dialect
@@ -69,6 +70,13 @@ def test_most_stated_exclusions_are_forbidden(prompts):
         results.append(failed(check(prompt.text, f"{caption(prompt.spec)}; {thing}", DIALECT)) is not None)
     assert len(results) > 20
     assert np.mean(results) > 0.95
+
+
+def test_vague_words_mean_what_the_grammar_means():
+    for phrase, (low, high) in VAGUE.items():
+        word = phrase.removeprefix("a ").removesuffix(" of")
+        assert DIALECT.vague[word][0] == low
+        assert DIALECT.vague[word][1] - high in (0, 1)  # a handful may be five
 
 
 def test_guards_cost_well_under_a_millisecond(prompts):
