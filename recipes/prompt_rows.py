@@ -34,6 +34,15 @@ def prompt_rows(source: str, count: int, seed: int) -> list[PromptRow]:
     return repeated(rows, count, seed)
 
 
+def source_hash(source: str, seed: int) -> str:
+    """Of a file's bytes, or of what a world says; unlike a hash of a run's rows it does not change with the length of the run."""
+    from recipes.run_record import sha256_of, sha256_rows
+
+    if source in WORLDS:
+        return sha256_rows([{"prompt": row.prompt, "spec": row.spec} for row in shapes_rows(64, seed)])
+    return sha256_of(source)
+
+
 def shapes_rows(count: int, seed: int) -> list[PromptRow]:
     """User prompts of training scenes in training templates; each with the targets it asks for, and never its caption."""
     import numpy as np

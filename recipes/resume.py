@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,34 +48,47 @@ def newest_checkpoint(output: Path, *, fresh: bool = False) -> Path | None:
     return None
 
 
-def already_finished(output: Path, config: dict[str, Any]) -> bool:
-    """Whether this very run is over: its record says so, its result is there, and nothing was changed since."""
-    try:
-        record = json.loads((output / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return False
-    now = json.loads(json.dumps(config, default=str))
+def already_finished(output: Path, config: Mapping[str, Any], inputs: Mapping[str, str]) -> bool:
+    """Whether this very run is over: its record says so, its result is there, and nothing was changed since.
+
+    `inputs` are hashes of what the run is made of (data, adapter, generator, …): a path in `config` does not say what lies there.
+    """
+    record = _record(output)
     told = {"fresh", "dry_run"}
     same = {k: v for k, v in record.get("config", {}).items() if k not in told} == {
-        k: v for k, v in now.items() if k not in told
+        k: v for k, v in _as_json(config).items() if k not in told
     }
-    return same and record.get("status") == "finished" and (output / "rewriter" / "rewriter.json").is_file()
+    finished = record.get("status") == "finished" and (output / "rewriter" / "rewriter.json").is_file()
+    return same and record.get("inputs") == inputs and finished
 
 
-def check_same_run(output: Path, config: dict[str, Any], allowed: frozenset[str]) -> None:
-    """Refuse to go on with a configuration that would not give the run that was begun.
+def check_same_run(
+    output: Path, config: Mapping[str, Any], allowed: frozenset[str], inputs: Mapping[str, str]
+) -> None:
+    """Refuse to go on with a configuration or with inputs that would not give the run that was begun.
 
     `allowed` names the keys that may differ (the length of the run, what is logged). Raises ConfigError naming the others.
     """
-    try:
-        before = json.loads((output / "run.json").read_text(encoding="utf-8"))["config"]
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
-        return
-    now = json.loads(json.dumps(config, default=str))
+    record = _record(output)
+    before, now = record.get("config", {}), _as_json(config)
     changed = [key for key in sorted(before.keys() & now.keys() - allowed) if before[key] != now[key]]
-    if changed:
-        told = "; ".join(f"{key} was {before[key]!r}, now {now[key]!r}" for key in changed[:4])
+    told = [f"{key} was {before[key]!r}, now {now[key]!r}" for key in changed[:4]]
+    read = record.get("inputs", {})
+    told += [f"another content of {name}" for name in inputs if name in read and read[name] != inputs[name]]
+    if told:
         raise ConfigError(
-            f"{output} holds an interrupted run with another configuration ({told}). "
-            f"Give the old values to go on with it, another output_dir for a new run, or --fresh to start over there"
+            f"{output} holds a run of another configuration or of other inputs ({'; '.join(told)}). "
+            f"Give the old ones to go on with it, another output_dir for a new run, or --fresh to start over there"
         )
+
+
+def _record(output: Path) -> dict[str, Any]:
+    try:
+        return json.loads((output / "run.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
+def _as_json(config: Mapping[str, Any]) -> dict[str, Any]:
+    """As it is in the record, where tuples are lists and paths are texts."""
+    return json.loads(json.dumps(config, default=str))

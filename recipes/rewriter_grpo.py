@@ -86,12 +86,13 @@ def run(argv: Sequence[str]) -> int:
 def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     from datasets import Dataset
 
-    from recipes.bridging import build_bridge, licences, load_generator, load_reward
+    from recipes.arms import folder_hash
+    from recipes.bridging import build_bridge, identity, licences, load_generator, load_reward
     from recipes.callbacks import Metrics, Progress, TimeLimit
     from recipes.grpo_trainer import RewriterGRPOTrainer
     from recipes.licences import require_commercial
     from recipes.policy import base_licence, load_policy, load_tokenizer, quiet, writing
-    from recipes.prompt_rows import licence_of_rows, prompt_rows
+    from recipes.prompt_rows import licence_of_rows, prompt_rows, source_hash
     from recipes.resume import already_finished, check_same_run, newest_checkpoint, state_of
     from recipes.run_record import MetricsLog, RunRecord, make_output, sha256_rows
     from recipes.saved_rewriter import save_rewriter
@@ -113,12 +114,20 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     }
     if run_args.commercial_only:
         require_commercial(found)
-    if not run_args.fresh and already_finished(output, settings):
+    inputs = {
+        "prompts": source_hash(grpo.prompts, config.seed),
+        "generator": identity(generator),
+        "reward": identity(reward),
+        "template": template.fingerprint,
+    }
+    if grpo.adapter is not None:
+        inputs["adapter"] = folder_hash(Path(grpo.adapter))
+    if not run_args.fresh and already_finished(output, settings, inputs):
         remark(f"{output} is finished: nothing to do (--fresh starts over)")
         return 0
     checkpoint = newest_checkpoint(output, fresh=run_args.fresh)
     if checkpoint is not None:
-        check_same_run(output, settings, MAY_CHANGE)
+        check_same_run(output, settings, MAY_CHANGE, inputs)
     record = RunRecord(
         output,
         "rewriter_grpo",
@@ -132,6 +141,7 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
         "reward": reward.fingerprint,
         "template": template.fingerprint,
     }
+    record.inputs = inputs
     record.start(str(checkpoint) if checkpoint else None)
     if checkpoint is not None:
         remark(f"going on from {checkpoint}")

@@ -70,6 +70,7 @@ def train(
     from datasets import Dataset
     from trl import SFTTrainer
 
+    from recipes.arms import folder_hash
     from recipes.callbacks import Metrics, Plateau, Progress, TimeLimit, eval_losses, plateau
     from recipes.licences import require_commercial
     from recipes.policy import base_licence, head_at_labels, load_policy, load_tokenizer, quiet, writing
@@ -87,17 +88,20 @@ def train(
     found = {"model": base_licence(model_args), "data": licence_of_rows([row for row, _ in pairs])}
     if run_args.commercial_only:
         require_commercial(found)
-    if not run_args.fresh and already_finished(output, settings):
+    template, _ = writing(model_args)
+    inputs = {"pairs": sha256_of(sft.pairs), "template": template.fingerprint}
+    if sft.initial_adapter is not None:
+        inputs["initial_adapter"] = folder_hash(Path(sft.initial_adapter))
+    if not run_args.fresh and already_finished(output, settings, inputs):
         remark(f"{output} is finished: nothing to do (--fresh starts over)")
         return 0
     checkpoint = newest_checkpoint(output, fresh=run_args.fresh)
     if checkpoint is not None:
-        check_same_run(output, settings, MAY_CHANGE)
-    template, _ = writing(model_args)
+        check_same_run(output, settings, MAY_CHANGE, inputs)
     kept, held_out = split_pairs(pairs, sft.validation_share)
     dataset = {
         "source": sft.pairs,
-        "sha256": sha256_of(sft.pairs),
+        "sha256": inputs["pairs"],
         "train": len(kept),
         "validation": len(held_out),
     }
@@ -109,6 +113,7 @@ def train(
         found,
         [dataset],
         {"template": template.fingerprint},
+        inputs,
     )
     record.start(str(checkpoint) if checkpoint else None)
     if checkpoint is not None:

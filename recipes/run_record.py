@@ -105,6 +105,7 @@ class RunRecord:
     licences: Mapping[str, str] = field(default_factory=dict)
     datasets: list[dict[str, Any]] = field(default_factory=list)
     models: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)  # hashes that a run that goes on must meet again
 
     @property
     def path(self) -> Path:
@@ -123,6 +124,7 @@ class RunRecord:
                 "datasets": self.datasets,
                 "licences": dict(self.licences),
                 "models": dict(self.models),
+                "inputs": dict(self.inputs),
                 "versions": versions(),
                 "git": git_revision(),
                 "machine": {

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from recipes.callbacks import plateau, spell_seconds, split_step_time
-from recipes.resume import checkpoints, newest_checkpoint
+from recipes.configuration import ConfigError
+from recipes.resume import already_finished, check_same_run, checkpoints, newest_checkpoint
 from recipes.run_record import MetricsLog, RunRecord, git_revision, sha256_rows
 
 
@@ -91,3 +92,33 @@ def test_no_repository_is_no_error(tmp_path: Path):
 @pytest.mark.parametrize(("seconds", "text"), [(5, "0:05 min"), (90, "1:30 min"), (7260, "2:01 h")])
 def test_times_are_spelled(seconds: float, text: str):
     assert spell_seconds(seconds) == text
+
+
+def test_a_finished_run_is_over_only_for_the_inputs_it_was_made_of(tmp_path: Path):
+    record = RunRecord(tmp_path, "rewriter_grpo", {"adapter": "sft"}, {"run": 0}, inputs={"generator": "1"})
+    record.start()
+    record.finish("finished")
+    (tmp_path / "rewriter").mkdir()
+    (tmp_path / "rewriter" / "rewriter.json").write_text("{}")
+    assert already_finished(tmp_path, {"adapter": "sft"}, {"generator": "1"})
+    assert not already_finished(tmp_path, {"adapter": "sft"}, {"generator": "2"})
+
+
+def test_a_run_does_not_go_on_with_other_inputs(tmp_path: Path):
+    RunRecord(
+        tmp_path, "rewriter_grpo", {"max_steps": 3}, {}, inputs={"adapter": "1", "prompts": "p"}
+    ).start()
+    check_same_run(tmp_path, {"max_steps": 3}, frozenset(), {"adapter": "1", "prompts": "p"})
+    with pytest.raises(ConfigError, match=r"\(another content of adapter\)"):
+        check_same_run(tmp_path, {"max_steps": 3}, frozenset(), {"adapter": "2", "prompts": "p"})
+
+
+def test_the_hash_of_a_source_sees_its_content_and_not_the_length_of_the_run(tmp_path: Path):
+    from recipes.prompt_rows import source_hash
+
+    file = tmp_path / "prompts.txt"
+    file.write_text("a fox\n")
+    before = source_hash(str(file), 0)
+    file.write_text("a dog\n")
+    assert source_hash(str(file), 0) != before
+    assert source_hash("shapes", 0) == source_hash("shapes", 0) != source_hash("shapes", 1)

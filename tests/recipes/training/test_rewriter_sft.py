@@ -94,6 +94,18 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(
     assert "learning_rate was 0.01, now 0.02" in capsys.readouterr().err
 
 
+def test_changed_pairs_under_the_same_name_are_not_passed_over(bench, capsys: pytest.CaptureFixture[str]):
+    pairs, output = bench.root / "changing.jsonl", bench.root / "sft-changing"
+    lines = bench.pairs.read_text().splitlines(keepends=True)
+    words = [*sft(bench, output), "--pairs", str(pairs), "--max_steps", "2"]
+    pairs.write_text("".join(lines))
+    assert main(words) == 0
+    pairs.write_text("".join(reversed(lines)))
+    assert main(words) == 2
+    assert "another content of pairs" in capsys.readouterr().err
+    assert main([*words, "--fresh"]) == 0
+
+
 def test_the_record_says_what_the_run_was(whole: Path, bench):
     record = json.loads((whole / "run.json").read_text())
     assert record["status"] == "finished"
