@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
     bridge = make_bridge(args, seeds)
-    allowed = licences(args, bridge, adapters)
+    allowed = licences(args, bridge, adapters, sets, arms)
     total = sum(len(prompts) * seeds * len(arms[name]) for name, prompts in sets.items())
     found: dict[str, Any] = {}
     try:
@@ -151,6 +151,8 @@ def run(args: argparse.Namespace) -> int:
         "generator_fingerprint": bridge.generator.fingerprint,
         "reward": args.reward or "shapes",
         "reward_fingerprint": bridge.reward.fingerprint,
+        "steps": args.steps,
+        "guidance": args.guidance,
         "adapters": {name: str(folder) for name, folder in adapters.items()},
         "licences": allowed,
         "dialect": dialect,
@@ -178,8 +180,7 @@ def prompt_sets(args: argparse.Namespace) -> tuple[dict[str, list[Prompt]], int]
     seeds = args.seeds if args.seeds is not None else scale["seeds"]
     count = args.count if args.count is not None else scale["held_out"]
     written = args.handwritten if args.handwritten is not None else scale["handwritten"]
-    if not 1 <= seeds <= 64:
-        raise ValueError(f"--seeds {seeds}: give 1 to 64 images per prompt")
+    check_ranges(args, seeds)
     if args.prompts is not None:
         sets = {"yours": from_file(args.prompts, args.limit)}
         if args.reward is None:
@@ -190,6 +191,23 @@ def prompt_sets(args: argparse.Namespace) -> tuple[dict[str, list[Prompt]], int]
     if not sets:
         raise ValueError("no prompts: --count and --handwritten are both 0")
     return sets, seeds
+
+
+def check_ranges(args: argparse.Namespace, seeds: int) -> None:
+    """Raises ValueError naming the first number that makes no sense."""
+    if not 1 <= seeds <= 64:
+        raise ValueError(f"--seeds {seeds}: give 1 to 64 images per prompt")
+    for name, least, meaning in (
+        ("limit", 1, "a number of prompts from 1 on"),
+        ("count", 0, "a number of held-out prompts, 0 for none"),
+        ("handwritten", 0, "a number of hand-written prompts, 0 for none"),
+        ("pictures", 0, "a number of prompts whose images are kept, 0 for none"),
+        ("seed", 0, "a whole number from 0 on"),
+        ("steps", 1, "a number of sampling steps from 1 on"),
+    ):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise ValueError(f"--{name} {value}: give {meaning}")
 
 
 def named_adapters(given: Sequence[str]) -> dict[str, Path]:
@@ -276,11 +294,22 @@ def make_bridge(args: argparse.Namespace, seeds: int) -> Bridge:
     )
 
 
-def licences(args: argparse.Namespace, bridge: Bridge, adapters: Mapping[str, Path]) -> dict[str, str]:
+def licences(
+    args: argparse.Namespace,
+    bridge: Bridge,
+    adapters: Mapping[str, Path],
+    sets: Mapping[str, Sequence[Prompt]],
+    arms: Mapping[str, Sequence[Arm]],
+) -> dict[str, str]:
     """SPDX identifiers of what took part; `--commercial-only` refuses some of them."""
+    from recipes.prompt_rows import licence_of_rows
+    from rewriter.models import licence_of
     from rewriter.schema import RewriterConfig
 
-    found = {f"rewriter {name}": RewriterConfig.load(folder).licence for name, folder in adapters.items()}
+    found = {"data": licence_of_rows([prompt for prompts in sets.values() for prompt in prompts])}
+    if any(arm.name == "zero_shot" for asked in arms.values() for arm in asked):
+        found["base"] = licence_of(args.base)
+    found |= {f"rewriter {name}": RewriterConfig.load(folder).licence for name, folder in adapters.items()}
     found["generator"] = getattr(bridge.generator, "licence", "unknown")
     found["reward"] = getattr(bridge.reward, "licence", "unknown")
     if args.commercial_only:
@@ -322,9 +351,11 @@ def measure_set(
     from recipes.analysis import analyse
     from recipes.measure import arm_rows
 
-    folder = output / "sets" / name
+    folder, drawn = output / "sets" / name, {"steps": args.steps, "guidance": args.guidance}
     rows = {
-        arm: arm_rows(arm, prompts, answers, bridge, folder, pictures=args.pictures, ticker=ticker)
+        arm: arm_rows(
+            arm, prompts, answers, bridge, folder, pictures=args.pictures, drawn=drawn, ticker=ticker
+        )
         for arm, answers in texts.items()
     }
     return analyse(prompts, texts, rows, seeds=bridge.images_per_prompt, seed=args.seed)

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 HELD_OUT_SEED = 20_250  # of the scenes and wordings; the images' seeds are the evaluation's own
+OURS = "Apache-2.0"  # of the prompts that are part of this repository
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A user's prompt, what it asks for (None: not known, pictures only), and the key points it exercises."""
+    """A user's prompt, what it asks for (None: not known, pictures only), the key points it exercises, and its SPDX identifier."""
 
     row_id: str
     prompt: str
     spec: dict[str, Any] | None = None
     tags: tuple[str, ...] = field(default=())
+    licence: str = "unknown"
 
 
 def held_out(count: int, seed: int = HELD_OUT_SEED) -> list[Prompt]:
@@ -37,7 +39,8 @@ def held_out(count: int, seed: int = HELD_OUT_SEED) -> list[Prompt]:
     while len(found) < count:
         user = sample_user_prompt(rng, split="held_out", templates=templates)
         tags = tuple(dict.fromkeys((*user.tags, f"objects_{user.spec.total[0]}")))
-        found.setdefault(user.text, Prompt(f"held-{len(found):04d}", user.text, user.spec.to_json(), tags))
+        prompt = Prompt(f"held-{len(found):04d}", user.text, user.spec.to_json(), tags, OURS)
+        found.setdefault(user.text, prompt)
     return list(found.values())
 
 
@@ -46,7 +49,8 @@ def handwritten(limit: int | None = None) -> list[Prompt]:
     text = (files("recipes") / "data" / "handwritten.jsonl").read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.splitlines()]
     prompts = [
-        Prompt(f"hand-{i:04d}", row["prompt"], row["spec"], tuple(row["tags"])) for i, row in enumerate(rows)
+        Prompt(f"hand-{i:04d}", row["prompt"], row["spec"], tuple(row["tags"]), OURS)
+        for i, row in enumerate(rows)
     ]
     # Every k-th of the whole, so that a short run sees all kinds; the file is ordered by kind.
     return (
@@ -64,7 +68,7 @@ def from_file(path: Path, limit: int | None = None) -> list[Prompt]:
     from rewriter.datasets import read_prompts
 
     return [
-        Prompt(row.id, row.prompt, dict(row.spec) if row.spec else None, row.tags)
+        Prompt(row.id, row.prompt, dict(row.spec) if row.spec else None, row.tags, row.licence)
         for row in read_prompts(path, limit=limit)
     ]
 

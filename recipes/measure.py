@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,28 +77,40 @@ def arm_rows(
     folder: Path,
     *,
     pictures: int,
+    drawn: Mapping[str, Any],
     ticker: Ticker,
 ) -> list[dict[str, Any]]:
-    """One row per (prompt, seed), kept or measured; PNGs of the first `pictures` prompts."""
+    """One row per (prompt, seed), kept or measured; PNGs of the first `pictures` prompts.
+
+    `drawn` is what the bridge was told about drawing (steps, guidance). Prompts that failed for a reason that may have passed
+    are measured again, the others are kept.
+    """
     setting = (bridge.generator.fingerprint, bridge.reward.fingerprint, bridge.seed, bridge.images_per_prompt)
     asked = [(p.row_id, p.prompt, p.spec, t.text) for p, t in zip(prompts, texts, strict=True)]
-    key = key_of(setting, asked, pictures)
+    key = key_of(setting, dict(drawn), asked, pictures)
     path = folder / f"{arm}.rows.jsonl"
-    kept = read_kept(path, key)
-    if kept is not None:
-        ticker.advance(len(kept))
+    kept = read_kept(path, key) or []
+    failed = {row["row_id"] for row in kept if row["status"] == "RETRYABLE"}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in kept:
+        if row["row_id"] not in failed:
+            found.setdefault(row["row_id"], []).append(row)
+    ticker.advance(sum(map(len, found.values())))
+    missing = [
+        (i, pair) for i, pair in enumerate(zip(prompts, texts, strict=True)) if pair[0].row_id not in found
+    ]
+    if not missing:
         return kept
-    rows: list[dict[str, Any]] = []
-    for chunk in batches(list(enumerate(zip(prompts, texts, strict=True))), _CHUNK):
+    for chunk in batches(missing, _CHUNK):
         outcomes = bridge.score_texts(
             [_row(p) for _, (p, _) in chunk], [t.text for _, (_, t) in chunk], images=True
         )
         for (index, (prompt, text)), outcome in zip(chunk, outcomes, strict=True):
-            made = list(_samples(prompt, text, outcome, bridge.seeds(prompt.row_id)))
+            found[prompt.row_id] = list(_samples(prompt, text, outcome, bridge.seeds(prompt.row_id)))
             if index < pictures:
                 _save_pictures(outcome, folder, arm, prompt.row_id)
-            rows += made
         ticker.advance(len(chunk) * bridge.images_per_prompt)
+    rows = [row for prompt in prompts for row in found[prompt.row_id]]
     write_kept(path, key, rows)
     return rows
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from recipes.configuration import ConfigError
 from rewriter.datasets import PromptFileError, PromptRow, read_prompts
@@ -83,6 +84,11 @@ def repeated(rows: Sequence[PromptRow], count: int, seed: int) -> list[PromptRow
     return found[:count]
 
 
-def licence_of_rows(rows: Sequence[PromptRow]) -> str:
+class Licensed(Protocol):
+    @property
+    def licence(self) -> str: ...
+
+
+def licence_of_rows(rows: Sequence[Licensed]) -> str:
     """One identifier for all rows: theirs, joined by AND where they differ."""
     return " AND ".join(sorted({row.licence for row in rows})) or "unknown"

@@ -80,6 +80,51 @@ def test_a_finished_arm_is_not_measured_again_and_a_changed_one_is(obedient):
     assert read("out/summary.json")["arms"]["oracle"]["n_prompts"] == 5
 
 
+@pytest.mark.parametrize("option", [["--steps", "3"], ["--guidance", "1.5"]], ids=lambda words: words[0])
+def test_other_steps_or_guidance_are_measured_and_not_read_from_the_last_time(obedient, option):
+    assert main(PLAIN) == 0
+    drawn = calls()
+    assert main([*PLAIN, *option]) == 0
+    assert calls() > drawn
+    assert read("out/evaluation.json")["settings"][option[0][2:]] == float(option[1])
+
+
+def test_what_failed_for_a_while_is_measured_again_and_the_rest_is_kept(obedient):
+    assert main(PLAIN) == 0
+    path = Path("out/sets/yours/oracle.rows.jsonl")
+    whole = path.read_text()
+    head, *rows = map(json.loads, whole.splitlines())
+    for row in rows:
+        if row["row_id"] == rows[0]["row_id"]:
+            row |= {"status": "RETRYABLE", "value": None, "parts": {}}
+        else:
+            row["note"] = "kept"
+    path.write_text("".join(json.dumps(row) + "\n" for row in (head, *rows)))
+    assert main(PLAIN) == 0
+    again = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    assert [row["status"] for row in again] == ["OK"] * 12
+    assert [row["note"] == "kept" for row in again] == [False] * 3 + [True] * 9
+    assert [row["row_id"] for row in again] == [row["row_id"] for row in rows]
+
+
+def test_commercial_use_only_asks_for_the_licences_of_prompts_and_base_too(obedient, capsys):
+    assert main([*PLAIN, "--commercial-only"]) == 1
+    assert "data: not known" in capsys.readouterr().err
+    lines = [json.loads(line) for line in Path("prompts.jsonl").read_text().splitlines()]
+    Path("free.jsonl").write_text("".join(json.dumps({**line, "licence": "MIT"}) + "\n" for line in lines))
+    free = [*PLAIN, "--commercial-only", "--prompts", "free.jsonl"]
+    assert main(free) == 0
+    assert read("out/run.json")["licences"]["data"] == "MIT"
+    assert main([*free, "--arms", "original,zero_shot", "--base", "nobodys/model"]) == 1
+    assert "base: not known" in capsys.readouterr().err
+
+
+def test_the_prompts_of_the_repository_are_under_its_licence():
+    from recipes.evaluation_sets import handwritten, held_out
+
+    assert {prompt.licence for prompt in (*handwritten(3), *held_out(3))} == {"Apache-2.0"}
+
+
 def test_an_interrupted_evaluation_keeps_its_finished_arms_and_says_so(obedient, monkeypatch, capsys):
     import recipes.measure as measure
 
@@ -131,6 +176,13 @@ def test_a_reward_of_ones_own_needs_no_spec(obedient):
     [
         (["--arms", "original,magic"], "unknown arm 'magic'"),
         (["--arms", "original", "--seeds", "0"], "--seeds 0"),
+        (["--arms", "original", "--limit", "0"], "--limit 0: give a number of prompts from 1 on"),
+        (["--arms", "original", "--limit", "-3"], "--limit -3"),
+        (["--arms", "original", "--count", "-1"], "--count -1"),
+        (["--arms", "original", "--handwritten", "-1"], "--handwritten -1"),
+        (["--arms", "original", "--pictures", "-1"], "--pictures -1"),
+        (["--arms", "original", "--seed", "-1"], "--seed -1"),
+        (["--arms", "original", "--steps", "0"], "--steps 0"),
         (["--arms", "original", "--prompts", "nowhere.jsonl"], "nowhere.jsonl does not exist"),
         (["--arms", "original", "--generator", "no_such_module:x"], "no_such_module"),
         (["--adapter", "nowhere"], "no rewriter in nowhere"),
