@@ -120,6 +120,7 @@ class Lexicon:
     ascii_phrase: re.Pattern[str] | None
     any_phrase: re.Pattern[str] | None
     vague: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # "few" → the counts it may mean
+    hollow: Mapping[str, str] = field(default_factory=dict)  # noun → the noun that its outline is
     _tokens: dict[str, Token] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -130,6 +131,7 @@ class Lexicon:
         sizes: Mapping[str, Sequence[str]],
         generic: Sequence[str],
         vague: Mapping[str, tuple[int, int]] | None = None,
+        hollow: Mapping[str, str] | None = None,
     ) -> "Lexicon":
         color_of: dict[str, set[str]] = {}
         phrases: list[tuple[str, str]] = []
@@ -155,6 +157,7 @@ class Lexicon:
             plain,
             every,
             dict(vague or {}),
+            dict(hollow or {}),
         )
 
     def token(self, word: str) -> Token:

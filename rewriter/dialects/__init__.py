@@ -46,11 +46,17 @@ class Dialect(Strict):
     vague: dict[str, tuple[int, int]] = Field(
         default_factory=dict
     )  # "few": the counts that a rewrite may resolve it to
+    hollow: dict[str, str] = Field(default_factory=dict)  # noun -> what it is without its filling
 
     @cached_property
     def lexicon(self) -> Lexicon:
         return Lexicon.build(
-            colors=self.colors, nouns=self.nouns, sizes=self.sizes, generic=self.generic, vague=self.vague
+            colors=self.colors,
+            nouns=self.nouns,
+            sizes=self.sizes,
+            generic=self.generic,
+            vague=self.vague,
+            hollow=self.hollow,
         )
 
 

@@ -40,7 +40,12 @@ def _lost(original: Facts, rewrite: Facts, meaning: Callable[[Token], frozenset[
 def _is_choice(
     tokens: list[Token], i: int, meaning: Callable[[Token], frozenset[str]], said: set[str]
 ) -> bool:
-    """ "red or blue": one of them is enough."""
+    """ "red or blue", "a blue-green circle": one of them is enough."""
+    if tokens[i].colors and any(
+        0 <= i + side < len(tokens) and tokens[i + side // 2].word == "-" and meaning(tokens[i + side]) & said
+        for side in (-2, 2)
+    ):
+        return True
     window = tokens[max(0, i - 4) : i + 5]
     if not any(t.word in ("or", "oder", "ou", "o", "either") for t in window):
         return False

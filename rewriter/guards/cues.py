@@ -2,7 +2,7 @@
 
 from rewriter.lexicon import NEGATION_CUES, Token, wordset
 
-HARD, SOFT, SKIP, TAKEN_BACK, NONE = "hard", "soft", "skip", "taken back", "none"
+HARD, SOFT, SKIP, TAKEN_BACK, RESTATED, NONE = "hard", "soft", "skip", "taken back", "restated", "none"
 
 _NOT_DO = "don't|dont|do not|doesn't|doesnt|does not|didn't|did not|wouldn't|wouldnt|would not"
 _ADVERBS = "", "really ", "particularly ", "much ", "actually ", "especially ", "even "
@@ -13,8 +13,9 @@ _SEQUENCES_OF = {
     + "|forget about|get rid of|getting rid of|not a fan of|not a big fan of|not fond of|no fan of|no fans of|never mind the|minus the|"
     "free of|free from|devoid of|absence of|lack of|instead of|rather than|anything but|other than|leave out|leaving out|"
     "any color but|any colour but|any color except|any colour except|any shape but|any shape except|keep out|can't stand|cannot stand|anstatt|statt|au lieu de|en lugar de|en vez de|nothing",
-    # What follows is an exception of some rule: it is there, but not as the rule says.
-    SOFT: "except|except for|excepting|besides|apart from|aside from|but for|außer|sauf|excepto|salvo",
+    # What follows is not what is asked for now, or an exception of some rule: there, but not as the rule says.
+    SOFT: "last time|you drew|you painted|you gave me|previously|"
+    "except|except for|excepting|besides|apart from|aside from|but for|außer|sauf|excepto|salvo",
     # A negation word that negates nothing, or nothing that could be checked.
     SKIP: "not only|not just|nothing but|nothing except|nothing else|nothing more|no doubt|no more than|no fewer than|no less than|"
     "not more than|not less than|not fewer than|no bigger than|no other|no others|no additional|no extra|no further|no more|"
@@ -24,8 +25,11 @@ _SEQUENCES_OF = {
     "do not leave out|don't omit|do not omit|don't skip|don't care|dont care|don't mind|don't know|doesn't matter|doesnt matter|"
     "don't you|dont you|why don't you|isn't it|aren't they|wouldn't it|couldn't you|can't you|won't you|wouldn't you|not without|"
     "nicht nur|pas seulement|no solo|no sólo|nicht vergessen|n'oublie pas|no olvides",
-    # What was said before is taken back or said again in other words; what of it still holds is unclear.
-    TAKEN_BACK: ", sorry ,|i . e .|namely|in other words|that is to say|no wait|wait no|wait , no|no , wait|scratch that|i mean|no sorry|no , sorry|sorry , no|correction :",
+    # What was said before is taken back; what of it still holds is unclear.
+    TAKEN_BACK: ", sorry ,|no wait|wait no|wait , no|no , wait|scratch that|i mean|no sorry|no , sorry|sorry , no|correction :|"
+    "? no ,|or no ,|oh no ,|- no ,|– no ,|— no ,|. . no ,|… no ,",
+    # The same again in other words.
+    RESTATED: "i . e .|namely|in other words|that is to say",
 }
 
 STOP = wordset(

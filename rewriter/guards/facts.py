@@ -9,6 +9,7 @@ from functools import lru_cache
 from rewriter.guards.language import detect_language
 from rewriter.guards.negation import Negated, find_negation
 from rewriter.guards.numbers import Number, find_numbers
+from rewriter.guards.outlines import resolve_outlines
 from rewriter.guards.spans import Spans, find_spans
 from rewriter.lexicon import Lexicon, Token, tokenize
 
@@ -30,7 +31,7 @@ class Facts:
 @lru_cache(maxsize=8192)
 def read(text: str, lexicon: Lexicon) -> Facts:
     spans = find_spans(text)
-    tokens = tokenize(spans.bare, lexicon)
+    tokens = resolve_outlines(tokenize(spans.bare, lexicon), lexicon)
     words = [t.word for t in tokens if t.is_word]
     language = detect_language(spans.bare, words)
     negated = find_negation(tokens, lexicon)

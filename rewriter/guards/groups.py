@@ -45,7 +45,10 @@ def groups(facts: Facts) -> list[Group]:
         j, size, colors, count, number_at, vague = i - 1, None, NOTHING, None, None, None
         if j >= 0 and tokens[j].colors and not mask[j]:
             colors = tokens[j].colors
-            j -= 3 if j > 1 and tokens[j - 1].word == "-" else 1  # "canary-yellow" is one word
+            if j > 1 and tokens[j - 1].word == "-":  # "canary-yellow" is one word; "blue-green" may be either
+                colors |= tokens[j - 2].colors
+                j -= 2
+            j -= 1
             if j >= 0 and tokens[j].word in ("or", "and", "-", "/"):
                 continue  # "red and blue circles": how many of each is not said
         if j >= 0 and tokens[j].word in lexicon.sizes:
@@ -77,6 +80,8 @@ def is_part_of_other(tokens: list[Token], i: int) -> bool:
     following = tokens[i + 1]
     if tokens[i].nouns:
         return following.word in _FRAMES
+    if tokens[i].word.endswith("ish") and following.colors:
+        return True  # "bluish green"
     compound = following.word == "-" and i + 2 < len(tokens) and tokens[i + 2].is_word
     return (
         compound and not tokens[i + 2].colors and not tokens[i + 2].word.startswith(("colo", "tint", "ish"))

@@ -13,14 +13,16 @@ from rewriter.guards.cues import (
     LEADING,
     NONE,
     RELATIONAL,
+    RESTATED,
     SOFT,
     STOP,
     TAKEN_BACK,
     cue_at,
     is_negation_word,
 )
-from rewriter.lexicon import DETERMINERS, PRONOUNS, Lexicon, Token
+from rewriter.lexicon import DETERMINERS, PRONOUNS, Lexicon, Token, wordset
 
+_ADDING = wordset("also too another more plus and on against background backdrop as well")
 MAX_SCOPE = 5  # content words
 
 
@@ -31,6 +33,7 @@ class Phrase:
     keys: tuple[str, ...]
     start: int
     end: int  # exclusive token index
+    replaced: bool = False  # taken back: it needs no mention
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,11 @@ def find_negation(tokens: list[Token], lexicon: Lexicon) -> Negated:
         if kind == NONE:
             i += 1
             continue
-        if kind == TAKEN_BACK:
+        if kind in (TAKEN_BACK, RESTATED):
             mask[:i] = [2] * i
             phrases.clear()
+        if kind == TAKEN_BACK:
+            phrases += _replaced_color(tokens, i, i + length)
         mask[i : i + length] = [2] * length
         i += length
         if kind == HARD:
@@ -62,6 +67,22 @@ def find_negation(tokens: list[Token], lexicon: Lexicon) -> Negated:
             i = _unclear(tokens, i, mask)
     pronoun = any(t.word in PRONOUNS for t, m in zip(tokens, mask, strict=True) if m == 0)
     return Negated(mask, phrases, pronoun)
+
+
+def _replaced_color(tokens: list[Token], start: int, end: int) -> list[Phrase]:
+    """The colour of the one thing named before, where the correction from `start` to `end` gives that thing another:
+    "white circle? no, yellow circle". Anything less plain stays unclear."""
+    colored = [k for k in range(start) if tokens[k].colors]
+    nouns = [k for k in range(start) if tokens[k].nouns]
+    rest = tokens[end:]
+    new = frozenset().union(*(t.colors for t in rest))
+    if len(colored) != 1 or len(nouns) != 1 or nouns[0] != colored[0] + 1 or not new:
+        return []
+    old, noun = tokens[colored[0]], tokens[nouns[0]]
+    plain = all(t.word not in _ADDING and t.nouns <= noun.nouns for t in rest)
+    if not plain or new & old.colors or any(cue_at(tokens, k)[1] != NONE for k in range(end, len(tokens))):
+        return []
+    return [Phrase((old.key,), colored[0], nouns[0], replaced=True)]
 
 
 def _scope(tokens: list[Token], i: int, mask: list[int], phrases: list[Phrase], lexicon: Lexicon) -> int:
@@ -169,7 +190,7 @@ def dropped(original: Negated, original_tokens: list[Token], rewrite_tokens: lis
     mentioned = {t.key for t in rewrite_tokens}
     stated = _affirmative(original_tokens, original)
     for phrase in original.phrases:
-        if phrase.keys[-1] not in mentioned and phrase.keys[-1] not in stated:
+        if not phrase.replaced and phrase.keys[-1] not in mentioned and phrase.keys[-1] not in stated:
             yield phrase.keys[-1]
 
 

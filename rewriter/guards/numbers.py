@@ -4,6 +4,8 @@ An explicit number must survive; a vague word ("a few", "several") may become on
 ("four shapes, half of them red"), the number may also appear as a sum of the rewrite's numbers.
 """
 
+import itertools
+import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
@@ -27,6 +29,10 @@ _MEASURE = wordset("% px pixel pixels degrees ° x × by percent k mm cm fps")  
 _ADJECTIVE = wordset(
     "pointed sided cornered armed legged eyed headed handed storey story tailed winged petaled petalled quarter quarters"
 )
+_BY = (["by"], ["x"], ["×"], ["-", "by", "-"])
+_ROWS = wordset("row rows column columns line lines")
+_GRID = wordset("grid array matrix arrangement layout pattern") | _ROWS
+_SIZE = re.compile(r"(\d{1,2})[x×](\d{1,2})")  # 2x2
 _BEFORE_ONE = wordset("the that this other another each every no any which")
 
 
@@ -37,6 +43,7 @@ class Number:
     value: float
     index: int  # of its token
     exact: bool
+    derived: bool = False  # the product of two others: "a 2 by 2 grid", "two rows of two"
 
 
 def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[Number]:
@@ -69,6 +76,7 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
             and not (before in ("a", "an") and i > 1 and tokens[i - 2].word in BOUNDS)  # "about a dozen"
             and after not in ("or", "to", "oder", "ou", "o", "bis", "à")
         )
+        exact = exact and not _is_too_many(tokens, i)
         exact = exact and after not in _MEASURE and ":" not in (before, after)
         if value == 1:
             exact = exact and after not in _ONE_IDIOM and before not in _BEFORE_ONE
@@ -82,7 +90,7 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
         if before in ("-", "–") and last is not None and last.index == i - 2 and last.value not in TENS:
             exact = False
         found.append(Number(value, i, exact))
-    return found
+    return found if _GRID.isdisjoint(t.word for t in tokens) else _with_products(tokens, found)
 
 
 def lost_numbers(
@@ -101,6 +109,8 @@ def lost_numbers(
     sums = _sums(said) if resolve and _PARTITION & set(original_words) else set()
     lost: list[float] = []
     for number in original:
+        if number.derived and not resolve:
+            continue
         if resolve and (not number.exact or number.index in split_up):
             continue
         if number.value in said or number.value in sums or number.value in lost:
@@ -126,9 +136,42 @@ def _value(word: str, table: dict[str, int]) -> float | None:
 def _is_part_of_adjective(tokens: list[Token], i: int, table: dict[str, int]) -> bool:
     """ "five-pointed star", "two-storey house": part of what a thing is, not how many there are."""
     hyphen = i + 2 < len(tokens) and tokens[i + 1].word == "-" and tokens[i + 2].is_word
-    if hyphen and _value(tokens[i + 2].word, table) is None:
+    if hyphen and tokens[i + 2].word != "by" and _value(tokens[i + 2].word, table) is None:
         return True
     return i + 1 < len(tokens) and tokens[i + 1].word in _ADJECTIVE
+
+
+def _is_too_many(tokens: list[Token], i: int) -> bool:
+    """ "a dozen is too many": a number that is not wanted."""
+    for j in range(i + 1, min(i + 5, len(tokens) - 1)):
+        if not tokens[j].is_word:
+            return False
+        if tokens[j].word == "too":
+            return tokens[j + 1].word in ("many", "much", "few")
+    return False
+
+
+def _with_products(tokens: list[Token], numbers: list[Number]) -> list[Number]:
+    """The numbers, with how many things a grid or rows have in place of its sides."""
+    words = [t.word for t in tokens]
+    at = {number.index: number for number in numbers}
+    for a, b in itertools.pairwise(numbers):
+        between = words[a.index + 1 : b.index]
+        near = words[b.index + 1 : b.index + 3]
+        grid = next((b.index + 1 + k for k, word in enumerate(near) if word in _GRID), None)
+        if between in _BY and grid is not None:
+            at[grid] = Number(a.value * b.value, grid, True, derived=True)
+        elif len(between) == 2 and between[0] in _ROWS and between[1] == "of" and a.exact and b.exact:
+            at[b.index] = Number(a.value * b.value, b.index, True, derived=True)
+        else:
+            continue
+        at[a.index] = Number(a.value, a.index, False)
+        if grid is not None:
+            at[b.index] = Number(b.value, b.index, False)
+    for i in range(1, len(words)):
+        if words[i] in _GRID and (sides := _SIZE.fullmatch(words[i - 1])):
+            at[i] = Number(float(sides[1]) * float(sides[2]), i, True, derived=True)
+    return [at[i] for i in sorted(at)]
 
 
 def _before(tokens: list[Token], i: int, words: set[str]) -> bool:
@@ -136,8 +179,8 @@ def _before(tokens: list[Token], i: int, words: set[str]) -> bool:
 
 
 def _sums(values: list[float]) -> set[float]:
-    """Sums and products of two and sums of more of the rewrite's first eight numbers."""
+    """Products of two and sums of any of the rewrite's first eight numbers."""
     sums: set[float] = {0.0}
     for value in values[:8]:
         sums |= {s + value for s in sums}
-    return sums | {a * b for a in values[:8] for b in values[:8]}
+    return sums | {a * b for a, b in itertools.combinations(values[:8], 2)}

@@ -1,12 +1,15 @@
 """The guards on the embedded world: true captions of user prompts pass, captions of another scene mostly do not."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from diffusion_core.worlds.shapes.captions import caption
 from diffusion_core.worlds.shapes.lexicon import VAGUE
 from diffusion_core.worlds.shapes.spec import COLORS, SHAPES, ObjectSpec, SceneSpec
-from diffusion_core.worlds.shapes.users import UserPrompt, sample_user_prompt
+from diffusion_core.worlds.shapes.users import UserPrompt, sample_user_prompt, templates_of
 from rewriter.dialects import load_dialect
 from rewriter.guards import check, failed
 from rewriter.rewriter import skip_reason
@@ -17,7 +20,7 @@ DIALECT = load_dialect("shapes")
 @pytest.fixture(scope="module")
 def prompts() -> list[UserPrompt]:
     rng = np.random.default_rng(0)
-    return [sample_user_prompt(rng) for _ in range(800)]
+    return [sample_user_prompt(rng, templates=templates_of("all")) for _ in range(2000)]
 
 
 def caught(prompt: UserPrompt, spec: SceneSpec) -> bool:
@@ -31,6 +34,15 @@ def test_no_true_caption_is_forbidden(prompts):
         if caught(p, p.spec)
     ]
     assert wrong == []
+
+
+def test_no_true_caption_of_a_hand_written_prompt_is_forbidden():
+    """Read as a file: the recipes stand above this package."""
+    path = Path(__file__).parents[2] / "recipes" / "data" / "handwritten.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) > 100
+    pairs = [(row["prompt"], caption(SceneSpec.model_validate(row["spec"]))) for row in rows]
+    assert [(p, c, bad) for p, c in pairs if (bad := failed(check(p, c, DIALECT)))] == []
 
 
 def test_no_user_prompt_is_skipped(prompts):
