@@ -17,8 +17,8 @@ help:  ## this list
 
 env: $(STAMPS)/package  ## create or finish .venv (PYTHON=python3.11 picks the interpreter)
 
-demo: env  ## rewrite prompts, generate before and after, write a report (PROMPTS=file.txt)
-	$(BIN)/rewright demo $(if $(PROMPTS),--prompts $(PROMPTS))
+demo: env  ## rewrite prompts, generate before and after, write a report (PROMPTS=file.jsonl)
+	$(BIN)/rewright demo $(if $(PROMPTS),--prompts '$(PROMPTS)')
 
 test: env  ## the test suite (ARGS="-m slow", ARGS=tests/rewriter, …)
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(ARGS)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 COMMANDS = {
     "demo": ("recipes.demo", "the whole loop in one go: data, SFT, GRPO, evaluation, report"),
@@ -72,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             logging.ERROR
         )  # it misses an optional CPU kernel that is not used
     command = words[0] if words else None
+    if command != "serve":  # its server stops on signals by itself, and cleanly
+        _stop_on_signals()
     try:
         if command in HANDED_ON:
             return import_module(COMMANDS[command][0]).main(words[1:]) or 0
@@ -88,6 +93,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         sys.stderr.write(f"rewright: {message_of(error)}\n")
         return 1
+
+
+def _stop_on_signals() -> None:
+    """Let `timeout`, `kill` and a closed terminal do what control-C does: say so, save, and end what was started.
+
+    Once: `timeout` and make both pass the signal on, and the second one must not cut the first one's work short.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP: let it
+            signal.signal(number, stop)
 
 
 def message_of(error: Exception) -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from recipes.locks import LOCK
+from recipes.runs import SMOKE_RUN
 from recipes.stages import Ledger, Stage, run_stage
 from recipes.terminal import remark, say
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 CONFIG_SFT, CONFIG_GRPO = "rewriter/sft/shapes_cpu", "rewriter/grpo/shapes_cpu"
 SMOKE_SFT, SMOKE_GRPO = "rewriter/sft/smoke", "rewriter/grpo/smoke"
+OUTPUT = Path("runs/demo")
+SMOKE_OUTPUT = OUTPUT.with_name(SMOKE_RUN)  # a rewriter of a few steps must not be taken for one
 MINUTES = 30.0
 PAIRS = 600  # candidates before the filter
 LEAST_STEPS, MOST_STEPS = 5, 2000
@@ -68,7 +72,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--prompts", type=Path, help="your prompts (.txt, .jsonl, .csv); specs are judged where there are any"
     )
-    parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="folder (default runs/demo)")
+    parser.add_argument("--output", type=Path, help=f"folder (default {OUTPUT}; {SMOKE_OUTPUT} with --smoke)")
     parser.add_argument(
         "--minutes",
         type=float,
@@ -89,17 +93,23 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from recipes.run_record import make_output
+
+    if args.output is None:
+        args.output = SMOKE_OUTPUT if args.smoke else OUTPUT
     output: Path = args.output
     if args.minutes <= 0:
         raise ValueError(f"--minutes {args.minutes}: give a positive number")
     check_ready(args.generator)
-    if args.prompts is not None:
-        from rewriter.datasets import read_prompts
+    if args.prompts is not None:  # a bad file or spec is said now and not in half an hour
+        from recipes.evaluation_sets import check_specs, from_file
 
-        read_prompts(args.prompts)  # a bad file is said now and not in half an hour
+        check_specs(from_file(args.prompts), str(args.prompts))
     if args.fresh:
-        shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True, exist_ok=True)
+        check_removable(output)
+    make_output(str(output))
+    if args.fresh:
+        empty(output)
     ledger = Ledger.load(output / "stages.json")
     try:
         for stage in first_stages(args):
@@ -116,6 +126,25 @@ def run(args: argparse.Namespace) -> int:
         raise
     finish(output, ledger, args.prompts)
     return 0
+
+
+def check_removable(output: Path) -> None:
+    """`--fresh` removes what a demo has left, and nothing else. Raises ValueError."""
+    left = [path.name for path in output.iterdir()] if output.is_dir() else []
+    if set(left) - {LOCK} and "stages.json" not in left:
+        raise ValueError(
+            f"--fresh would remove {output} with all that is in it, and no demo has written it (it has no stages.json); "
+            "give another --output, or remove the folder yourself"
+        )
+
+
+def empty(folder: Path) -> None:
+    """Remove all but the lock, which this process holds."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
 
 
 def check_ready(generator: str) -> None:

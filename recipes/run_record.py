@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.configuration import ConfigError
+from recipes.locks import claim
 
 RUN, METRICS = "run.json", "metrics.jsonl"
 _PACKAGES = (
@@ -80,7 +81,7 @@ def sha256_rows(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def make_output(folder: str) -> Path:
-    """The output folder, made and tried. Raises ConfigError where nothing can be written."""
+    """The output folder, made, tried and claimed. Raises ConfigError where nothing can be written, or another run is writing."""
     path = Path(folder).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -91,6 +92,7 @@ def make_output(folder: str) -> Path:
         raise ConfigError(
             f"output_dir: cannot write to {folder!r}: {error.strerror}; choose another folder"
         ) from error
+    claim(path)
     return path
 
 

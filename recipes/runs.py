@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RUNS = Path("runs")
+SMOKE_RUN = "demo-smoke"  # its rewriter has learned nothing: it is taken only where there is no other
 
 
 def rewriter_folder(given: str | None, root: Path = RUNS) -> Path:
@@ -22,7 +23,10 @@ def rewriter_folder(given: str | None, root: Path = RUNS) -> Path:
             if not (folder / "rewriter.json").is_file() and (nested / "rewriter.json").is_file()
             else folder
         )
-    found = sorted(root.glob("*/rewriter/rewriter.json"), key=lambda path: path.stat().st_mtime)
+    found = sorted(
+        root.glob("*/rewriter/rewriter.json"),
+        key=lambda path: (path.parts[-3] != SMOKE_RUN, path.stat().st_mtime),
+    )
     if not found:
         raise FileNotFoundError(
             f"no trained rewriter in {root}/*/rewriter: make one with `rewright demo`, or name one with --adapter"

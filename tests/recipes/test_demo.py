@@ -1,8 +1,11 @@
 """Stages of the demo: reused, resumed, contained; and what it leaves behind."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -145,6 +148,37 @@ except KeyboardInterrupt:
     assert not Ledger.load(folder / "stages.json").done
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_demo_leaves_nothing_running(folder, number):
+    child = "import os, time; open('child', 'w').write(str(os.getpid())); open('ready', 'w').close(); time.sleep(60)"
+    code = f"""
+import subprocess, sys
+from pathlib import Path
+import recipes.demo, recipes.stages
+from recipes.cli import main
+from recipes.stages import Ledger, Stage, run_stage
+
+real = subprocess.Popen
+recipes.stages.subprocess.Popen = lambda argv, **kw: real([sys.executable, "-c", {child!r}], **kw)
+stage = Stage("sft", [], Path("out"))
+recipes.demo.run = lambda args: run_stage(stage, Ledger.load(Path("stages.json")), Path("logs"))
+sys.exit(main(["demo"]))
+"""
+    root = str(Path(__file__).parents[2])
+    demo = POPEN([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": root}, stderr=subprocess.PIPE)
+    for _ in range(600):
+        if Path("ready").exists():
+            break
+        time.sleep(0.05)
+    demo.send_signal(number)
+    demo.send_signal(number)  # make passes on what `timeout` has sent already
+    said = demo.communicate(timeout=60)[1].decode()
+    assert demo.returncode == 130, said
+    assert "interrupted" in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path("child").read_text()), 0)
+
+
 def test_what_is_shown_of_a_stage_is_its_last_whole_row_or_its_last_count(folder):
     log, metrics = Path("s.log"), Path("metrics.jsonl")
     log.write_text("noise\n")
@@ -212,6 +246,62 @@ def test_a_bad_prompt_file_is_said_before_anything_is_trained(folder, monkeypatc
     assert main(["demo", "--prompts", "nowhere.txt", "--output", "out"]) == 1
     assert "nowhere.txt does not exist" in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_a_bad_spec_is_said_before_anything_is_trained(folder, monkeypatch, capsys):
+    from recipes.cli import main
+
+    Path("my.jsonl").write_text('{"prompt": "a grey star", "spec": {"objects": [{"color": "grey"}]}}\n')
+    monkeypatch.setattr("recipes.demo.check_ready", lambda generator: None)
+    assert main(["demo", "--prompts", "my.jsonl", "--output", "out"]) == 1
+    assert "the spec of 'a grey star' is no scene" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.fixture
+def stopped(folder, monkeypatch):
+    """A demo that ends where its first stage would begin."""
+    monkeypatch.setattr("recipes.demo.check_ready", lambda generator: None)
+
+    def stop(stage, ledger, logs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recipes.demo.run_stage", stop)
+
+
+def test_a_smoke_demo_has_a_folder_of_its_own(stopped):
+    from recipes.cli import main
+
+    assert main(["demo", "--smoke"]) == 130
+    assert [path.name for path in Path("runs").iterdir()] == ["demo-smoke"]
+    assert main(["demo"]) == 130
+    assert Path("runs/demo").is_dir()
+
+
+def test_the_rewriter_of_a_smoke_demo_is_not_taken_for_the_newest(folder):
+    from recipes.runs import rewriter_folder
+
+    for name in ("demo", "demo-smoke"):
+        Path("runs", name, "rewriter").mkdir(parents=True)
+        Path("runs", name, "rewriter", "rewriter.json").write_text("{}")
+        assert rewriter_folder(None) == Path("runs/demo/rewriter")
+
+
+def test_fresh_removes_what_a_demo_left_and_nothing_else(stopped, capsys):
+    from recipes.cli import main
+
+    thesis = Path("home/thesis.txt")
+    thesis.parent.mkdir()
+    thesis.write_text("years")
+    assert main(["demo", "--fresh", "--output", "home"]) == 1
+    assert "no demo has written it" in capsys.readouterr().err
+    assert thesis.read_text() == "years"
+    Path("old/sft").mkdir(parents=True)
+    Path("old/stages.json").write_text("{}")
+    for name in ("old", "new"):
+        assert main(["demo", "--fresh", "--output", name]) == 130
+        assert [path.name for path in Path(name).iterdir()] == [".lock"]
+        assert main(["demo", "--fresh", "--output", name]) == 130, "only the lock is in it"
 
 
 def test_what_is_missing_is_named_before_anything_is_trained(folder, monkeypatch, capsys):

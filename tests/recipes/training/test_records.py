@@ -94,6 +94,30 @@ def test_times_are_spelled(seconds: float, text: str):
     assert spell_seconds(seconds) == text
 
 
+def test_two_runs_do_not_write_one_folder(tmp_path: Path):
+    import subprocess
+    import sys
+
+    from recipes.run_record import make_output
+
+    code = f"from recipes.run_record import make_output; make_output({str(tmp_path)!r}); print('mine', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "mine\n"
+        with pytest.raises(
+            ConfigError, match=rf"another run is writing to '{tmp_path}' \(process {other.pid}\)"
+        ):
+            make_output(str(tmp_path))
+        other.kill()
+    make_output(str(tmp_path))  # a killed process holds nothing
+    make_output(str(tmp_path))  # and one process may take its own folder again
+
+
 def test_a_finished_run_is_over_only_for_the_inputs_it_was_made_of(tmp_path: Path):
     record = RunRecord(tmp_path, "rewriter_grpo", {"adapter": "sft"}, {"run": 0}, inputs={"generator": "1"})
     record.start()
