@@ -7,20 +7,26 @@ A file shorter than the run is repeated in a new order each time, under new row 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from recipes.configuration import ConfigError
+from recipes.terminal import remark
 from rewriter.datasets import PromptFileError, PromptRow, read_prompts
 
 log = logging.getLogger(__name__)
 WORLDS = ("shapes",)
 
 
-def prompt_rows(source: str, count: int, seed: int) -> list[PromptRow]:
-    """`count` rows from a prompt file, or drawn from an embedded world. Raises ConfigError naming the source."""
+def prompt_rows(
+    source: str, count: int, seed: int, unusable: Callable[[str], str | None] = lambda prompt: None
+) -> list[PromptRow]:
+    """`count` rows from a prompt file, or drawn from an embedded world. Raises ConfigError naming the source.
+
+    Prompts of a file for which `unusable` has a reason are left out, with a warning.
+    """
     if source in WORLDS:
         return shapes_rows(count, seed)
     if not source:
@@ -32,7 +38,21 @@ def prompt_rows(source: str, count: int, seed: int) -> list[PromptRow]:
     except PromptFileError as error:
         known = "" if Path(source).suffix else f" (embedded worlds: {', '.join(WORLDS)})"
         raise ConfigError(f"prompts: {error}{known}") from error
-    return repeated(rows, count, seed)
+    return repeated(usable(rows, source, unusable), count, seed)
+
+
+def usable(rows: Sequence[PromptRow], source: str, unusable: Callable[[str], str | None]) -> list[PromptRow]:
+    """The rows without those that have a reason against them. Raises ConfigError where none is left."""
+    reasons = [(row, reason) for row in rows if (reason := unusable(row.prompt)) is not None]
+    if not reasons:
+        return list(rows)
+    row, reason = reasons[0]
+    told = f"{len(reasons)} of {len(rows)} prompts cannot be trained on (the first: {row.id!r}, {reason})"
+    if len(reasons) == len(rows):
+        raise ConfigError(f"prompts: {source}: {told}; nothing is left")
+    remark(f"{source}: {told}; they are left out")
+    dropped = {row.id for row, _ in reasons}
+    return [row for row in rows if row.id not in dropped]
 
 
 def source_hash(source: str, seed: int) -> str:

@@ -32,11 +32,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recipes.configuration import ConfigError, parse_arguments, resolved
+
+if TYPE_CHECKING:
+    from rewriter.dialects import Dialect
+    from rewriter.templates import Template
 
 # What a run that goes on may be given anew: its length, its limits, what it logs.
 MAY_CHANGE = frozenset(
@@ -104,7 +108,9 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     output = make_output(config.output_dir)
     settings = resolved((run_args, model_args, grpo, config))
     template, dialect = writing(model_args)
-    prompts = prompt_rows(grpo.prompts, prompts_needed(config), config.seed)
+    tokenizer = load_tokenizer(model_args)
+    against = unusable(template, dialect, config, tokenizer)
+    prompts = prompt_rows(grpo.prompts, prompts_needed(config), config.seed, against)
     rows = to_grpo_rows(prompts, template)
     reward, generator = load_reward(grpo), load_generator(grpo)
     found = {
@@ -146,7 +152,6 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     if checkpoint is not None:
         remark(f"going on from {checkpoint}")
 
-    tokenizer = load_tokenizer(model_args)
     model = load_policy(model_args, grpo.adapter, config.seed)
     bridge = build_bridge(grpo, generator, reward, seed=config.seed, dialect=dialect, template=template)
     metrics = Metrics(MetricsLog(output))
@@ -254,6 +259,34 @@ def prompts_needed(config: Any) -> int:
     return max(1, generations) * per_generation
 
 
+def unusable(
+    template: Template, dialect: Dialect, config: Any, tokenizer: Any | None
+) -> Callable[[str], str | None]:
+    """Why a prompt cannot be trained on: serving would not ask the model, or vLLM has no room for it and its rewrite.
+
+    One such prompt would end the run at its step, and every resumption of it there again. Without a tokenizer lengths are not known.
+    """
+    from rewriter.rewriter import skip_reason
+
+    colocated = config.use_vllm and config.vllm_mode == "colocate"
+    room = config.vllm_max_model_length if colocated and tokenizer is not None else None
+
+    def reason(prompt: str) -> str | None:
+        if skipped := skip_reason(prompt, dialect):
+            return f"{skipped}: serving returns it as it is"
+        if room is None:
+            return None
+        tokens = len(template.prompt_ids(tokenizer, prompt))
+        if tokens + config.max_completion_length > room:
+            return (
+                f"{tokens} tokens and max_completion_length={config.max_completion_length} are more than "
+                f"vllm_max_model_length={room}"
+            )
+        return None
+
+    return reason
+
+
 def check(grpo: Any, config: Any) -> None:
     """What TRL would find out late or never. Raises ConfigError."""
     if config.max_steps < 1:
@@ -330,19 +363,26 @@ def dry_run(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     from recipes.terminal import say
     from rewriter.datasets import to_grpo_rows
 
-    template, _ = writing(model_args)
-    prompts = prompt_rows(grpo.prompts, min(3, prompts_needed(config)), config.seed)
+    template, dialect = writing(model_args)
+    tokenizer, absent = None, ""
+    try:
+        tokenizer = load_tokenizer(model_args)
+    except ConfigError as error:  # a configuration can be checked where its model is not
+        absent = str(error).splitlines()[0]
+    against = unusable(template, dialect, config, tokenizer)
+    prompts = prompt_rows(grpo.prompts, min(3, prompts_needed(config)), config.seed, against)
     say(json.dumps(resolved((run_args, model_args, grpo, config)), indent=1, default=str))
     for row in to_grpo_rows(prompts, template):
         say(json.dumps(row, ensure_ascii=False))
     say(
         f"{prompts_needed(config)} prompts in {config.max_steps} steps; base model licence {base_licence(model_args)}"
     )
-    try:
-        say(template.prompt_text(load_tokenizer(model_args), prompts[0].prompt))
-    except ConfigError as error:
+    if tokenizer is not None:
+        say(template.prompt_text(tokenizer, prompts[0].prompt))
+    else:
         say(
-            f"(the base model {model_args.base_model!r} is not on this machine, so the rendered prompt is not shown: {str(error).splitlines()[0]})"
+            f"(the base model {model_args.base_model!r} is not on this machine, so the rendered prompt is not shown and no length is "
+            f"checked: {absent})"
         )
     return 0
 
