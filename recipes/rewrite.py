@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes.terminal import remark, say
+
+if TYPE_CHECKING:
+    from rewriter import Rewriter
+    from rewriter.schema import RewriteResult
+
+SAMPLED_TEMPERATURE = 0.7  # of --n above 1, as the server has it: n greedy rewrites would be one
 
 _DESCRIPTION = """
 Rewrite prompts with a trained rewriter. Where the model's answer cannot be used (it changes a colour, loses a number or a negation, is no
@@ -49,6 +58,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.n < 1:
+        raise ValueError(f"--n {args.n}: give a number of rewrites from 1 on")
     if (args.prompt is None) == (args.input is None):
         raise ValueError("give either a prompt or --input FILE (and --output FILE)")
     if args.input is not None:
@@ -59,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     # One prompt does not pay for starting an engine.
     backend = "transformers" if args.backend == "auto" else args.backend
     rewriter = Rewriter.from_pretrained(str(rewriter_folder(args.adapter)), backend=backend)
-    for result in rewriter.rewrite([args.prompt], n=args.n):
+    for result in _answers(rewriter, args.prompt, args.n):
         say(
             json.dumps(result.model_dump(exclude_none=True), ensure_ascii=False)
             if args.json
@@ -68,6 +79,31 @@ def run(args: argparse.Namespace) -> int:
         if result.fallback_used:
             remark(f"(returned unchanged: {result.reason})")
     return 0
+
+
+def _answers(rewriter: Rewriter, prompt: str, n: int) -> list[RewriteResult]:
+    """n rewrites of one prompt. Raises LLMError where the model did not answer: who asks for a rewrite wants to know."""
+    from rewriter.llm import LLMError
+
+    params = rewriter.params
+    if n > 1 and params.temperature == 0:
+        params = replace(params, temperature=SAMPLED_TEMPERATURE)
+    log, cause = logging.getLogger("rewriter.rewriter"), []
+
+    def keep(record: logging.LogRecord) -> bool:
+        """The rewriter logs a traceback and falls back; here it becomes the one message of the command."""
+        cause.extend([record.exc_info[1]] if record.exc_info else ())
+        return not record.exc_info
+
+    log.addFilter(keep)
+    try:
+        results = rewriter.rewrite([prompt], n=n, params=params)
+    finally:
+        log.removeFilter(keep)
+    if any(result.reason == "upstream_error" for result in results):
+        error = cause[0] if cause else None
+        raise LLMError(f"the model did not answer: {error or 'no reason given'}") from error
+    return results
 
 
 def _file(args: argparse.Namespace) -> int:

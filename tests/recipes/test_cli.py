@@ -55,6 +55,7 @@ def test_an_unknown_command_lists_the_known_ones(capsys):
     [
         (["rewrite"], "give either a prompt or --input"),
         (["rewrite", "x", "--input", "y.txt"], "give either a prompt or --input"),
+        (["rewrite", "x", "--n", "0"], "--n 0: give a number of rewrites from 1 on"),
         (["rewrite", "x"], "no trained rewriter in runs"),
         (["rewrite", "--input", "y.txt"], "--input needs --output"),
         (["rewrite", "--input", "y.txt", "--output", "z.jsonl"], "y.txt does not exist"),
@@ -185,3 +186,49 @@ def test_the_newest_rewriter_is_taken(obedient):
         os.utime(folder / "rewriter.json", (1e9 - i, 1e9 - i))
     assert rewriter_folder(None) == Path("runs/one/rewriter")
     assert rewriter_folder("runs/two") == Path("runs/two/rewriter")
+
+
+class Answers:
+    """A back end that says how it was asked, or fails."""
+
+    def __init__(self, error: Exception | None = None):
+        self.error, self.asked = error, []
+
+    def generate(self, conversations, n, params):
+        self.asked.append(params)
+        if self.error is not None:
+            raise self.error
+        return [[f"{i + 1} red circles" for i in range(n)] for _ in conversations]
+
+
+@pytest.fixture
+def answers(obedient, monkeypatch):
+    """`rewright rewrite` with a back end of our own."""
+    from rewriter import Rewriter
+    from rewriter.dialects import load_dialect
+    from rewriter.templates import load_template
+
+    backend = Answers()
+    made = Rewriter(backend, load_template("shapes"), load_dialect("shapes"))
+    monkeypatch.setattr(Rewriter, "from_pretrained", lambda *args, **options: made)
+    folder = Path("runs/one/rewriter")
+    folder.mkdir(parents=True)
+    (folder / "rewriter.json").write_text("{}")
+    return backend
+
+
+def test_a_model_that_does_not_answer_is_one_line_and_exit_code_1(answers, capsys):
+    from rewriter.llm import LLMError
+
+    for error in (LLMError("out of memory"), RuntimeError("out of memory")):
+        answers.error = error
+        assert main(["rewrite", "a red disc"]) == 1
+        said = capsys.readouterr()
+        assert said.err == "rewright: the model did not answer: out of memory\n"
+        assert said.out == ""
+
+
+def test_several_rewrites_are_sampled_and_a_single_one_is_not(answers):
+    for n in ("1", "4"):
+        assert main(["rewrite", "a red disc", "--n", n]) == 0
+    assert [params.temperature for params in answers.asked] == [0.0, 0.7]
