@@ -67,6 +67,16 @@ def test_every_stage_has_a_smoke_configuration():
     assert {"generator/smoke", "rewriter/sft/smoke", "rewriter/grpo/smoke"} <= set(config_names())
 
 
+def test_continued_fine_tuning_differs_from_the_first_in_its_start_and_its_end_only():
+    first, continued = (
+        read_yaml(resolve_config(f"rewriter/sft/shapes_{name}")) for name in ("cpu", "continued")
+    )
+    changed = {key for key in first.keys() | continued.keys() if first.get(key) != continued.get(key)}
+    assert changed == {"output_dir", "initial_adapter", "plateau_patience", "plateau_delta", "max_steps"}
+    assert continued["plateau_patience"] == 0
+    assert continued["max_steps"] > 3600 / 0.1  # seconds a step, faster than any CPU
+
+
 def test_configurations_say_what_they_are_for():
     for name in config_names():
         assert (CONFIGS / f"{name}.yaml").read_text().startswith("# "), name
