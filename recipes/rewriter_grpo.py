@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +103,6 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     from rewriter.datasets import to_grpo_rows
 
     quiet()
-    began = time.monotonic()
     output = make_output(config.output_dir)
     settings = resolved((run_args, model_args, grpo, config))
     template, dialect = writing(model_args)
@@ -195,7 +193,7 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
         max_new_tokens=config.max_completion_length,
         facts=facts,
     )
-    summary = summarise(output, trainer.state.global_step, time.monotonic() - began)
+    summary = summarise(output, trainer.state.global_step)
     record.finish("finished", rewriter=str(folder), **summary)
     remark(f"wrote {folder}")
     return 0
@@ -318,13 +316,12 @@ def dataset_entry(source: str, rows: Sequence[Mapping[str, Any]], sha256: Any) -
     return {"source": source, "rows": len(rows), "sha256": sha256(rows)}
 
 
-def summarise(output: Path, steps: int, seconds: float) -> dict[str, Any]:
+def summarise(output: Path, steps: int) -> dict[str, Any]:
     """`summary.json`: means over the first and last tenth of the run of what was logged."""
-    rows = (
-        [json.loads(line) for line in (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-        if (output / "metrics.jsonl").is_file()
-        else []
-    )
+    from recipes.run_record import MetricsLog
+
+    log = MetricsLog(output)
+    rows = log.rows()
     tenth = max(1, len(rows) // 10)
     names = (
         "reward",
@@ -346,7 +343,7 @@ def summarise(output: Path, steps: int, seconds: float) -> dict[str, Any]:
     steps_only = [row for row in rows if "reward" in row]
     summary = {
         "steps": steps,
-        "seconds": round(seconds, 1),
+        "seconds": round(log.seconds(), 1),
         "first": means(steps_only[:tenth]),
         "last": means(steps_only[-tenth:]),
     }

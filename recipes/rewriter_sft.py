@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,6 @@ def train(
     from recipes.terminal import remark
 
     quiet()
-    began = time.monotonic()
     output = make_output(config.output_dir)
     settings = resolved((run_args, model_args, sft, config))
     found = {"model": base_licence(model_args), "data": licence_of_rows([row for row, _ in pairs])}
@@ -174,7 +172,7 @@ def train(
     )
     summary = {
         "steps": steps,
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(MetricsLog(output).seconds(), 1),
         "pairs": len(kept),
         "eval_loss": min(losses) if losses else None,
     }

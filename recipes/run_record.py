@@ -6,6 +6,7 @@ run that goes on from a checkpoint drops the lines after that step first.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -170,21 +171,24 @@ class MetricsLog:
 
     def rewind(self, step: int) -> float:
         """Drop rows after `step` and a torn last line. Returns the seconds that the kept rows had taken."""
-        kept: list[str] = []
-        seconds = 0.0
+        kept = [row for row in self.rows() if row.get("step", 0) <= step]
+        part = self.path.with_suffix(".part")
+        part.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        part.replace(self.path)
+        return self.seconds()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All whole rows."""
+        found = []
         if self.path.is_file():
             for line in self.path.read_text(encoding="utf-8").splitlines():
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError:
-                    continue
-                if row.get("step", 0) <= step:
-                    kept.append(line)
-                    seconds = max(seconds, row.get("seconds", 0.0))
-        part = self.path.with_suffix(".part")
-        part.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        part.replace(self.path)
-        return seconds
+                with contextlib.suppress(json.JSONDecodeError):
+                    found.append(json.loads(line))
+        return found
+
+    def seconds(self) -> float:
+        """Seconds of training in all, those of earlier starts too: what `max_seconds` counts."""
+        return max((row.get("seconds", 0.0) for row in self.rows()), default=0.0)
 
     def write(self, row: Mapping[str, Any]) -> None:
         numbers = {

@@ -21,6 +21,16 @@ def test_metrics_after_the_checkpoint_are_dropped_and_a_torn_line_too(tmp_path: 
     assert [json.loads(line)["step"] for line in log.path.read_text().splitlines()] == [1, 2, 3]
 
 
+def test_the_summary_of_a_resumed_run_counts_the_seconds_before_it_too(tmp_path: Path):
+    from recipes.rewriter_grpo import summarise
+
+    log = MetricsLog(tmp_path)
+    log.write({"step": 1, "seconds": 1800.0, "reward": 0.25})
+    log.rewind(1)
+    log.write({"step": 2, "seconds": 1830.0, "reward": 0.5})
+    assert summarise(tmp_path, 2)["seconds"] == 1830.0
+
+
 def test_what_is_not_a_finite_number_is_not_written(tmp_path: Path):
     log = MetricsLog(tmp_path)
     log.write({"step": 1, "reward": float("nan"), "kl": float("inf"), "note": "x", "loss": 0.5, "none": None})
