@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rewriter.dialects import Dialect
-from rewriter.guards import attributes, counts, form
+from rewriter.guards import additions, attributes, counts, form, relations
 from rewriter.guards.facts import Facts, read
 from rewriter.guards.language import foreign_letters
 from rewriter.guards.negation import affirmed_against, dropped
@@ -39,7 +39,11 @@ CODES = {
     "language": "another language than the target's or the user's",
     "color": "a colour the user named is missing",
     "noun": "a thing of the target's vocabulary that the user named is missing",
-    "binding": "a colour moved to another thing",
+    "binding": "a colour or a size moved to another thing",
+    "relation": "a thing stands elsewhere than the user said",
+    "letter": "another letter than the user named",
+    "invented": "a thing or a colour that nobody asked for",
+    "invented_color": "a colour for a thing whose colour was left open",
 }
 
 
@@ -185,5 +189,19 @@ def _attributes(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Viola
         yield Violation("noun", f"{word!r} is asked for and not said", severity)
     for message in attributes.changed_bindings(before, after):
         yield Violation("binding", message, severity)
+    for message in attributes.changed_sizes(before, after):
+        yield Violation("binding", message, severity)
+    for message in relations.changed_relations(before, after):
+        yield Violation("relation", message, severity)
+    for message in additions.changed_letters(before, after):
+        yield Violation("letter", message, severity)
+    for thing in additions.invented_things(before, after):
+        yield Violation("invented", f"{thing!r} was not asked for", severity)
+    for certain, thing in additions.invented_colors(before, after):
+        yield (
+            Violation("invented", f"{thing!r} was not asked for", severity)
+            if certain
+            else Violation("invented_color", f"{thing!r}: the colour was left open", "warn")
+        )
     for message in counts.changed_counts(before, after):
         yield Violation("number", message, severity)

@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 
 from rewriter.guards.facts import Facts
-from rewriter.guards.groups import describe, groups, is_part_of_other
+from rewriter.guards.groups import describe, groups, is_part_of_other, same_kind
 from rewriter.lexicon import Token, wordset
 
 _NOT_A_COLOR = wordset("mix mixture blend between combine combining mixing mixed shade shades tint hue")
+
+_COMPARING = wordset(
+    "bigger larger smaller tinier size sizes sized biggest largest smallest opposite than same"
+)
 
 
 def lost_colors(original: Facts, rewrite: Facts) -> list[str]:
@@ -68,3 +72,24 @@ def changed_bindings(original: Facts, rewrite: Facts) -> Iterator[str]:
             and len(coloured) == len(same_noun)
         ):
             yield f"{describe(group)} became {', '.join(sorted({describe(g) for g in coloured}))}"
+
+
+def changed_sizes(original: Facts, rewrite: Facts) -> Iterator[str]:
+    """Things that the original calls small and the rewrite large, or the other way round, as text.
+
+    Silent where the original compares, or names a size away from its noun ("a star. it is small").
+    """
+    lexicon, before, after = original.lexicon, groups(original), groups(rewrite)
+    sized = sum(group.size is not None for group in before)
+    if not sized or not after or not _COMPARING.isdisjoint(original.words):
+        return
+    facts = zip(original.tokens, original.negated.mask, strict=True)
+    if sized != sum(token.word in lexicon.sizes and not negated for token, negated in facts):
+        return
+    for group in before:
+        alike = [g for g in before if same_kind(g, group) and not (g.definite and g.size is None)]
+        if group.size is None or {g.size for g in alike} != {group.size}:
+            continue
+        said = {g.size for g in after if same_kind(g, group)} - {None}
+        if said and group.size not in said:
+            yield f"{group.size} {describe(group)} became {' and '.join(sorted(map(str, said)))}"

@@ -22,6 +22,8 @@ _ONE = {"a": 1.0, "an": 1.0, "one": 1.0, "single": 1.0, "lone": 1.0}
 class Group:
     """One noun phrase as it stands: "two small red circles"."""
 
+    start: int  # token indices: its first adjective, and its noun
+    at: int
     count: float | None
     size: str | None
     colors: frozenset[str]
@@ -54,6 +56,7 @@ def groups(facts: Facts) -> list[Group]:
         if j >= 0 and tokens[j].word in lexicon.sizes:
             size = lexicon.sizes[tokens[j].word]
             j -= 1
+        start = j + 1
         definite = j >= 0 and tokens[j].word in _DEFINITE
         if j > 0 and tokens[j].word == "of":  # a pair of
             j -= 1
@@ -65,7 +68,7 @@ def groups(facts: Facts) -> list[Group]:
                 count = _ONE[tokens[j].word]
             elif stem(token.word) != token.word:  # "some star" is one
                 vague = _vague(tokens, j, lexicon)
-        found.append(Group(count, size, colors, token.key, definite, number_at, vague))
+        found.append(Group(start, i, count, size, colors, token.key, definite, number_at, vague))
     return found
 
 
@@ -86,6 +89,11 @@ def is_part_of_other(tokens: list[Token], i: int) -> bool:
     return (
         compound and not tokens[i + 2].colors and not tokens[i + 2].word.startswith(("colo", "tint", "ish"))
     )
+
+
+def same_kind(a: Group, b: Group) -> bool:
+    """Whether two phrases may mean the same things: what one leaves open is no difference."""
+    return a.noun == b.noun and bool(a.colors & b.colors or not a.colors or not b.colors)
 
 
 def describe(group: Group) -> str:
