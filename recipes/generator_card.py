@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +91,38 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def card(report: dict[str, Any], run: Path | None) -> str:
+def kernel(manifest: Mapping[str, Any]) -> str:
+    """The sampler in words, from `generator.json`."""
+    eta = manifest.get("eta", 0.0)
+    return f"DDIM steps with fresh noise (eta {eta:g})" if eta else "Euler steps"
+
+
+def layers(count: int | None) -> str:
+    words = {1: "one-layer", 2: "two-layer", 3: "three-layer", 4: "four-layer"}
+    return words.get(count or 0, f"{count}-layer" if count else "small")
+
+
+def compute(run: Mapping[str, Any]) -> str:
+    """What a run was computed with, from its `run.json`: "on 2 CPU processes of 1 thread each"."""
+    processes, threads = run["args"].get("processes", 1), run["threads"]
+    counted = f"{threads} thread{'s' * (threads != 1)}"
+    return f"on {processes} CPU processes of {counted} each" if processes > 1 else f"on {counted} of a CPU"
+
+
+def history(run: Path) -> str:
+    """The card's section on training, from what the run has left."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    last, record = rows[-1], json.loads((run / "run.json").read_text(encoding="utf-8"))
+    curve = ", ".join(f"{r['samples'] // 1000} k: {r['loss']:.3f}" for r in rows[:: max(1, len(rows) // 8)])
+    return (
+        f"\n## Training\n\n{last['samples']:,} samples in {last['seconds'] / 3600:.2f} hours {compute(record)}, "
+        f"loss {last['loss']:.4f}.\nLoss by samples seen: {curve}.\n"
+    )
+
+
+def card(report: dict[str, Any], manifest: Mapping[str, Any], run: Path | None) -> str:
     """README.md of the weights: what they are, what they can do, how they were made."""
-    history = ""
-    if run is not None:
-        rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-        last = rows[-1]
-        curve = ", ".join(
-            f"{r['samples'] // 1000} k: {r['loss']:.3f}" for r in rows[:: max(1, len(rows) // 8)]
-        )
-        history = (
-            f"\n## Training\n\n{last['samples']:,} samples in {last['seconds'] / 3600:.2f} hours on one CPU thread, "
-            f"loss {last['loss']:.4f}.\nLoss by samples seen: {curve}.\n"
-        )
+    canvas = manifest["canvas"]
     return f"""---
 license: apache-2.0
 library_name: rewright
@@ -110,8 +130,8 @@ pipeline_tag: text-to-image
 ---
 # shapes_dit
 
-The embedded generator of Rewright: a PixArt-class transformer in pixel space with a two-layer BERT text encoder and a word tokenizer,
-flow matching with x0 prediction, 48 x 48 pixels, {report["steps"]} Euler steps with guidance {report["guidance"]}.
+The embedded generator of Rewright: a PixArt-class transformer in pixel space with a {layers(manifest.get("text_layers"))} BERT text encoder and a word tokenizer,
+flow matching with {manifest["prediction"]} prediction, {canvas} x {canvas} pixels, {report["steps"]} {kernel(manifest)}, guidance {report["guidance"]}.
 It was trained from scratch on procedurally drawn scenes and canonical captions alone; it has seen no photograph and no user's prompt.
 
 ## Accuracy
@@ -121,7 +141,7 @@ n = {report["n"]} held-out scenes in the committed mix, one seed each, judged by
 {table(report)}
 
 Reproduce: `python -m recipes.generator_card`. Train on: `rewright train generator/shapes_dit_cpu`.
-{history}
+{history(run) if run is not None else ""}
 ## Limits
 
 It knows about 50 words. Synonyms, negation, pronouns, other languages and vague counts are unknown to it by design: a rewriter's work.
@@ -136,7 +156,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=600, help="captions and user prompts each")
     parser.add_argument("--steps", type=int, help="sampling steps instead of the model's own")
     parser.add_argument("--guidance", type=float, help="guidance weight instead of the model's own")
-    parser.add_argument("--run", type=Path, help="training run whose metrics.jsonl goes into the card")
+    parser.add_argument(
+        "--run", type=Path, help="training run whose metrics.jsonl and run.json go into the card"
+    )
     parser.add_argument(
         "--write", action="store_true", help="write README.md and accuracy.json into the model's folder"
     )
@@ -148,7 +170,8 @@ def main(argv: list[str] | None = None) -> int:
     say(table(report))
     if args.write:
         folder = EMBEDDED.get(args.model, Path(args.model))
-        (folder / "README.md").write_text(card(report, args.run))
+        manifest = json.loads((folder / "generator.json").read_text(encoding="utf-8"))
+        (folder / "README.md").write_text(card(report, manifest, args.run), encoding="utf-8")
         (folder / "accuracy.json").write_text(json.dumps(report, indent=2) + "\n")
     return 0
 

@@ -262,4 +262,8 @@ def test_the_generator_recipe_runs_and_goes_on(tmp_path: Path):
     assert main(["generator/smoke", "--output_dir", str(tmp_path)]) == 0
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["samples"] == 64
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["samples"] == 64
+    assert summary["loss"] == rows[-1]["loss"]
+    assert summary["seconds"] > 0
     assert (tmp_path / "generator" / "generator.json").is_file()
