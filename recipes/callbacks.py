@@ -10,7 +10,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from recipes.run_record import MetricsLog
-from recipes.terminal import remark
+from recipes.terminal import remark, spell_seconds
 
 SHOWN = (
     "loss",
@@ -119,14 +119,6 @@ class Progress(TrainerCallback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-def spell_seconds(seconds: float) -> str:
-    """90 → "1:30 min", 7200 → "2:00 h"."""
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
 
 
 class TimeLimit(TrainerCallback):

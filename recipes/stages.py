@@ -23,6 +23,7 @@ from recipes.terminal import remark
 
 _POLL_S = 0.5
 _SAY_EVERY_S = 30.0  # without a terminal
+_BEGINS = "--- rewright "  # in a log, before what each try prints
 _TAIL = 12  # lines of a failed stage's log
 
 
@@ -106,6 +107,8 @@ def run_stage(stage: Stage, ledger: Ledger, logs: Path) -> float:
     log, began = logs / f"{stage.name}.log", time.monotonic()
     ledger.record(stage.name, None, before, reads)
     with log.open("ab") as out:
+        out.write(f"{_BEGINS}{' '.join(stage.argv)}\n".encode())
+        out.flush()
         process = subprocess.Popen(
             [sys.executable, "-m", "recipes.cli", *stage.argv],
             stdout=out,
@@ -141,37 +144,67 @@ def _watch(stage: Stage, process: subprocess.Popen, log: Path, began: float) -> 
                 remark(f"{stage.name}: {_status(stage, log)} after {said - began:.0f} s")
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
-        TextColumn("left", markup=False),
-        TimeRemainingColumn(),
         TextColumn("{task.fields[status]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(stage.name, total=stage.steps, status="")
         while process.poll() is None:
             time.sleep(_POLL_S)
-            row = _last_row(stage.metrics)
-            bar.update(task, completed=row.get("step", 0), status=_status(stage, log))
+            step, counted = _last_row(stage.metrics).get("step"), _counted(log)
+            if step is not None and stage.steps:
+                bar.update(task, completed=step, total=stage.steps)
+            elif counted is not None:
+                bar.update(task, completed=counted.done, total=counted.total)
+            bar.update(task, status=_status(stage, log))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a stage's log counted last: `text` as it stands there, `left` the time left in its words ("" where it says none)."""
+
+    text: str
+    done: int
+    total: int
+    left: str
+
+
+# What terminal.Ticker and callbacks.Progress write where there is no terminal.
+_COUNTS = re.compile(
+    r"^(?:(?P<text>[\w ()]+: (?P<done>\d+) of (?P<total>\d+))|step (?P<step>\d+)/(?P<steps>\d+) .*?)"
+    r"(?:, (?P<left>\d+:\d+ \w+) left)?$",
+    re.MULTILINE,
+)
+
+
+def _counted(log: Path) -> Counted | None:
+    this_try = _tail(log).rpartition(_BEGINS)[2]  # an earlier try's last count says nothing of this one
+    *_, found = [None, *_COUNTS.finditer(this_try)]
+    if found is None:
+        return None
+    done, total = int(found["done"] or found["step"]), int(found["total"] or found["steps"])
+    return Counted(found["text"] or f"step {done} of {total}", done, total, found["left"] or "")
 
 
 def _status(stage: Stage, log: Path) -> str:
-    """'step 12 of 40, reward 0.61', as far as it is known; without metrics the last line of the log that counts something."""
-    row = _last_row(stage.metrics)
-    if "step" in row:
-        words = [f"step {row['step']:.0f}" + (f" of {stage.steps}" if stage.steps else "")]
-        words += [
-            f"{name} {row[name]:.3f}"
-            for name in ("reward", "loss", "eval_loss")
-            if isinstance(row.get(name), float)
-        ]
-        return ", ".join(words)
-    counted = re.findall(r"^[\w ()]+: \d+ of \d+$", _tail(log), re.MULTILINE)
-    return counted[-1] if counted else "working"
+    """'step 12 of 40, reward 0.610, 8:20 min left', as far as it is known: from the metrics and what the log counted last."""
+    row, counted = _last_row(stage.metrics), _counted(log)
+    left = f", {counted.left} left" if counted is not None and counted.left else ""
+    if "step" not in row:
+        return counted.text + left if counted is not None else "working"
+    total = stage.steps or (counted.total if counted is not None else None)
+    words = [f"step {row['step']:.0f}" + (f" of {total}" if total else "")]
+    words += [
+        f"{name} {row[name]:.3f}"
+        for name in ("reward", "loss", "eval_loss")
+        if isinstance(row.get(name), float)
+    ]
+    return ", ".join(words) + left
 
 
 def _tail(path: Path, size: int = 16_384) -> str:

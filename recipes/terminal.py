@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -26,22 +27,32 @@ def remark(text: str) -> None:
     sys.stderr.flush()
 
 
-class Ticker:
-    """Counts work done; drawn as a bar with the time left on a terminal, as a line every tenth elsewhere."""
+def spell_seconds(seconds: float) -> str:
+    """90 → "1:30 min", 7200 → "2:00 h"."""
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
 
-    def __init__(self, bar: object, task: object, title: str, total: int) -> None:
+
+class Ticker:
+    """Counts work done; drawn as a bar with the time left on a terminal, elsewhere as a line every tenth and every 20 seconds."""
+
+    def __init__(self, bar: object, task: object, title: str, total: int, every_s: float = 20.0) -> None:
         self._bar, self._task, self._title, self._total = bar, task, title, total
-        self._done, self._said = 0, 0
+        self._every_s, self._began = every_s, time.monotonic()
+        self._done, self._said, self._said_at = 0, 0, self._began
 
     def advance(self, steps: int = 1) -> None:
         self._done += steps
         if self._bar is not None:
             self._bar.advance(self._task, steps)  # type: ignore[attr-defined]
             return
-        tenth = math.floor(10 * self._done / max(self._total, 1))
-        if tenth > self._said:
-            self._said = tenth
-            remark(f"{self._title}: {self._done} of {self._total}")
+        tenth, now = math.floor(10 * self._done / max(self._total, 1)), time.monotonic()
+        if tenth > self._said or (self._done and now - self._said_at >= self._every_s):
+            self._said, self._said_at = tenth, now
+            left = (now - self._began) / self._done * max(self._total - self._done, 0)
+            remark(f"{self._title}: {self._done} of {self._total}, {spell_seconds(left)} left")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from recipes.demo import (
     last_stages,
     seconds_per_step,
 )
-from recipes.stages import Ledger, Stage, StageFailed, _status, key_of, run_stage
+from recipes.stages import Ledger, Stage, StageFailed, _counted, _status, key_of, run_stage
 
 POPEN = subprocess.Popen
 
@@ -190,6 +190,56 @@ def test_what_is_shown_of_a_stage_is_its_last_whole_row_or_its_last_count(folder
     assert _status(training, log) == "step 12 of 40, reward 0.610"
     log.write_text("images: 12 of 90\nsome remark\nimages: 24 of 90\nmore: noise")
     assert _status(Stage("evaluation", [], Path("o")), log) == "images: 24 of 90"
+
+
+def test_what_a_stage_counts_comes_with_the_time_left(folder):
+    log, metrics = Path("s.log"), Path("metrics.jsonl")
+    log.write_text("rewrites (sft): 90 of 90, 0:00 min left\nimages: 24 of 90, 3:10 min left\n")
+    assert _status(Stage("evaluation", [], Path("o")), log) == "images: 24 of 90, 3:10 min left"
+    assert (_counted(log).done, _counted(log).total) == (24, 90)
+    log.write_text("step 120/600  loss 0.512  1.0 s a step, 8:00 min left\nsome remark\n")
+    metrics.write_text('{"step": 125, "loss": 0.5}\n')
+    fine_tuning = Stage("sft", [], Path("o"), metrics=metrics)
+    assert _status(fine_tuning, log) == "step 125 of 600, loss 0.500, 8:00 min left"
+    assert (_counted(log).done, _counted(log).total) == (120, 600)
+
+
+def test_the_count_of_an_earlier_try_is_not_shown(folder, monkeypatch):
+    fake_command(monkeypatch, "print('images: 90 of 90'); raise SystemExit(1)")
+    with pytest.raises(StageFailed):
+        run_stage(stage(), Ledger.load(folder / "stages.json"), folder / "logs")
+    log = folder / "logs" / "look.log"
+    assert _counted(log).done == 90
+    with log.open("a") as out:
+        out.write("--- rewright doctor --json\n")
+    assert _counted(log) is None
+
+
+def test_what_the_stages_write_is_what_is_read(folder, monkeypatch, capsys):
+    from types import SimpleNamespace
+
+    from recipes.callbacks import Progress
+    from recipes.terminal import progress
+
+    with progress("pairs", 4) as ticker:
+        ticker.advance(2)
+    Path("s.log").write_text(capsys.readouterr().err)
+    assert (_counted(Path("s.log")).text, bool(_counted(Path("s.log")).left)) == ("pairs: 2 of 4", True)
+    bar, state = Progress(), SimpleNamespace(global_step=0, max_steps=40, is_world_process_zero=True)
+    bar.on_train_begin(None, state, None)
+    state.global_step = 1
+    bar.on_log(None, state, None, logs={"loss": 0.5})
+    bar.on_step_end(None, state, None)
+    Path("s.log").write_text(capsys.readouterr().err)
+    assert (_counted(Path("s.log")).text, bool(_counted(Path("s.log")).left)) == ("step 1 of 40", True)
+
+
+def test_a_slow_count_is_said_between_the_tenths(capsys):
+    from recipes.terminal import Ticker
+
+    ticker = Ticker(None, None, "images", 1000, every_s=0.0)
+    ticker.advance()
+    assert capsys.readouterr().err.startswith("images: 1 of 1000, ")
 
 
 def test_the_key_of_a_stage_covers_its_command_and_the_bytes_it_reads(folder):
