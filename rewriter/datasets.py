@@ -6,6 +6,7 @@ world that judges it validates it. Nothing is guessed: a file that is not what i
 """
 
 import csv
+import difflib
 import io
 import json
 import logging
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rewriter.parsing import encodable
 from rewriter.schema import Rewrite
 from rewriter.templates import Template
 
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BYTES = 64 * 2**20
 MAX_PROMPT_CHARS = 20_000
+_KEYS = frozenset({"id", "prompt", "spec", "licence", "license", "source", "language", "tags"})
 Use = Literal["any", "train", "eval"]
 
 
@@ -114,7 +117,9 @@ def _read_plain(file: Path, text: str) -> list[PromptRow]:
         records = [(n, {"prompt": line}) for n, line in lines]
     else:
         raise PromptFileError(f"{file}: unknown kind {suffix!r}; use .txt, .jsonl, .json, .csv or .tsv")
-    return [_row(file, number, record) for number, record in records]
+    rows = [_row(file, number, record) for number, record in records]
+    _warn_of_unread(file, [record for _, record in records])
+    return rows
 
 
 def parse_json(file: Path, number: int | None, text: str) -> Any:
@@ -148,6 +153,10 @@ def _row(file: Path, number: int, record: Any) -> PromptRow:
         raise PromptFileError(f"{where}: 'prompt' must be a text, got {type(prompt).__name__}")
     if not prompt.strip():
         raise PromptFileError(f"{where}: the prompt is empty")
+    if not encodable(prompt):
+        raise PromptFileError(
+            f"{where}: the prompt holds a NUL or half of a surrogate pair, which no tokenizer reads"
+        )
     if len(prompt) > MAX_PROMPT_CHARS:
         raise PromptFileError(
             f"{where}: the prompt has {len(prompt):,} characters; the limit is {MAX_PROMPT_CHARS:,}"
@@ -157,15 +166,39 @@ def _row(file: Path, number: int, record: Any) -> PromptRow:
     if spec is not None and not isinstance(spec, dict):
         raise PromptFileError(f"{where}: 'spec' must be an object, got {type(spec).__name__}")
     tags = record.get("tags") or ()
+    if not isinstance(tags, str | list | tuple):
+        raise PromptFileError(
+            f"{where}: 'tags' must be a list of texts, or one text with ';' between them, got {type(tags).__name__}"
+        )
+    language = record.get("language")
+    if not isinstance(language, str | None):
+        raise PromptFileError(
+            f"{where}: 'language' must be a text such as \"en\", got {type(language).__name__}"
+        )
+    if not encodable(json.dumps(record, ensure_ascii=False)):
+        raise PromptFileError(f"{where}: half of a surrogate pair in 'id', 'spec', 'tags' or another field")
     return PromptRow(
         id=str(record["id"]) if record.get("id") is not None else f"{file.stem}:{number}",
         prompt=prompt,
         spec=spec,
         licence=str(record.get("licence") or record.get("license") or "unknown"),
         source=str(record.get("source") or file.name),
-        language=record.get("language"),
+        language=language,
         tags=tuple(tags.split(";")) if isinstance(tags, str) else tuple(map(str, tags)),
     )
+
+
+def _warn_of_unread(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """One warning for all keys that no row has a place for: an extra column is fine, a misspelt 'spec' is lost."""
+    unread = sorted({str(key) for record in records for key in record} - _KEYS)
+    if not unread:
+        return
+    told = []
+    for key in unread[:5]:
+        close = difflib.get_close_matches(key, sorted(_KEYS), n=1, cutoff=0.7)
+        told.append(f"{key!r}{f' (did you mean {close[0]!r}?)' if close else ''}")
+    more = f" and {len(unread) - 5} more" if len(unread) > 5 else ""
+    logger.warning("%s: not read: %s%s; known: %s", file, ", ".join(told), more, ", ".join(sorted(_KEYS)))
 
 
 def _check(file: Path, rows: list[PromptRow], duplicates: str) -> list[PromptRow]:

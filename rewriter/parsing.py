@@ -73,7 +73,7 @@ _QUOTES = {'"': '"', "“": "”", "«": "»", "「": "」", "『": "』", "„"
 
 def parse(text: object, answer: Literal["plain", "think_answer"] = "plain") -> Rewrite | ParseFailure:
     """Read one completion in the form `answer`. Any input is accepted; see the module's docstring."""
-    if not isinstance(text, str) or not _encodable(text):
+    if not isinstance(text, str) or not encodable(text):
         return ParseFailure("not_text")
     if len(text) > MAX_CHARS:
         return ParseFailure("too_long")
@@ -151,7 +151,7 @@ def _unquote(text: str) -> str:
     return text
 
 
-def _encodable(text: str) -> bool:
+def encodable(text: str) -> bool:
     """Lone surrogates and NUL cannot be written to JSON, SQLite or a tokenizer."""
     if "\x00" in text:
         return False

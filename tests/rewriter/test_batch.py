@@ -11,7 +11,13 @@ from rewriter.rewriter import Rewriter
 from tests.rewriter.conftest import ScriptedLLM
 from tests.rewriter.test_rewriter import make
 
-PROMPTS = ["a pair of discs", "two crimson discs", "2 red dots", "two scarlet circles", "a duo of ruby balls"]
+PROMPTS = [
+    "a pair of red discs",
+    "two crimson discs",
+    "2 red dots",
+    "two scarlet circles",
+    "a duo of ruby balls",
+]
 
 
 @pytest.fixture

@@ -78,6 +78,13 @@ BAD = [
     ("p.json", '{"prompt": "a"}', "must hold a JSON list"),
     ("p.csv", "text\na\n", "no 'prompt'"),
     ("p.csv", 'prompt\n"a\n', "not a valid table"),
+    ("p.jsonl", '{"prompt": "a", "tags": 5}', "line 1: 'tags' must be a list of texts"),
+    ("p.jsonl", '{"prompt": "a", "tags": {"x": 1}}', "line 1: 'tags' must be a list of texts"),
+    ("p.jsonl", '{"prompt": "a", "language": 5}', "line 1: 'language' must be a text"),
+    ("p.jsonl", '{"prompt": "a \\ud800 b"}', "line 1: the prompt holds a NUL or half of a surrogate pair"),
+    ("p.jsonl", '{"prompt": "a \\u0000 b"}', "line 1: the prompt holds a NUL or half of a surrogate pair"),
+    ("p.jsonl", '{"prompt": "a", "id": "\\udfff"}', "line 1: half of a surrogate pair in 'id'"),
+    ("p.txt", b"a star\n" * 10_000 + b"a \x00 ring\n", "line 10001: the prompt holds a NUL"),
     ("p.parquet", "PAR1", "unknown kind '.parquet'"),
 ]
 
@@ -89,6 +96,16 @@ def test_a_bad_file_is_refused_with_file_line_and_reason(tmp_path, name, content
         read_prompts(path)
     assert message in str(refused.value)
     assert str(path) in str(refused.value)
+
+
+def test_a_misspelt_key_is_named_once_with_the_closest_known_one(tmp_path, caplog):
+    lines = '{"prompt": "a", "spcs": {"objects": []}, "mine": 1}\n{"prompt": "b", "spcs": {}}\n'
+    assert len(read_prompts(put(tmp_path, "p.jsonl", lines))) == 2
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "not read: 'mine', 'spcs' (did you mean 'spec'?)" in warning
+    caplog.clear()
+    read_prompts(put(tmp_path, "q.jsonl", '{"prompt": "a", "spec": {"objects": []}}\n'))
+    assert not caplog.records
 
 
 def test_a_folder_a_missing_and_a_huge_file_are_refused(tmp_path):

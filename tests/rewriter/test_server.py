@@ -43,11 +43,11 @@ async def http(scripted: ScriptedLLM) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_one_prompt_gets_one_choice(http, scripted):
-    reply = await http.post("/v1/rewrite", json={"prompt": "a pair of discs", "metadata": {"mine": 1}})
+    reply = await http.post("/v1/rewrite", json={"prompt": "a few red discs", "metadata": {"mine": 1}})
     body = reply.json()
     assert reply.status_code == 200
     assert body["choices"] == [
-        {"index": 0, "prompt": "two red circles", "original_prompt": "a pair of discs", "changed": True, "fallback_used": False,
+        {"index": 0, "prompt": "two red circles", "original_prompt": "a few red discs", "changed": True, "fallback_used": False,
          "reason": None, "violations": [], "reasoning": None}
     ]  # fmt: skip
     assert (body["model"], body["cached"], body["metadata"]) == ("rewriter", False, {"mine": 1})
