@@ -39,6 +39,7 @@ RELATIONS = {
     "above": (0, -1),
     "below": (0, 1),
 }  # unit step from b to a, y down
+MAX_COUNT = 9  # the cells of the canvas
 MAX_OBJECTS = 4  # the renderer and the generator draw one to four objects
 
 _Shape = Literal["circle", "square", "triangle", "star", "cross", "ring", "A", "E", "H", "T"]
@@ -46,7 +47,17 @@ _Color = Literal["red", "green", "blue", "yellow", "purple", "orange"]
 
 
 def _as_range(value: object) -> object:
-    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """A plain count as (n, n); refuses what is neither that nor [low, high], and what no canvas holds."""
+    ends = (value, value) if isinstance(value, int) else value
+    if (
+        not isinstance(ends, tuple | list)
+        or len(ends) != 2
+        or not all(isinstance(end, int) and not isinstance(end, bool) for end in ends)
+    ):
+        raise ValueError(f"count must be a number such as 2, or [low, high] such as [2, 4], not {value!r}")
+    if max(ends) > MAX_COUNT:
+        raise ValueError(f"count {value!r}: at most {MAX_COUNT}, one object for each cell of the canvas")
+    return ends
 
 
 Count = Annotated[tuple[int, int], BeforeValidator(_as_range)]

@@ -411,13 +411,27 @@ def sample_user_prompt(
     templates: tuple[str, ...] | None = None,
     n_objects: int | None = None,
 ) -> UserPrompt:
-    """A user prompt for a random spec of the committed mix; draws again until some template can say the scene."""
+    """A user prompt for a random spec of the committed mix; draws again until some template can say the scene.
+
+    With a `split`, what the prompt asks for is of that split too: a template may give all things one colour, which makes another
+    combination of them.
+    """
     from diffusion_core.worlds.shapes.grammar import sample_spec
 
     while True:
-        prompt = user_prompt(sample_spec(rng, split=split, n_objects=n_objects), rng, templates)
-        if prompt is not None:
+        spec = sample_spec(rng, split=split, n_objects=n_objects)
+        prompt = user_prompt(spec, rng, templates)
+        if prompt is not None and (split is None or _split_asked_for(spec, prompt.spec) == split):
             return prompt
+
+
+def _split_asked_for(original: SceneSpec, changed: SceneSpec) -> str:
+    """The split of a template's spec; a range ("a few") counts as the number that it was made from."""
+    from diffusion_core.worlds.shapes.grammar import split_of
+
+    pairs = zip(changed.objects, original.objects, strict=True)
+    counted = tuple(group.model_copy(update={"count": before.count}) for group, before in pairs)
+    return split_of(changed.model_copy(update={"objects": counted}))
 
 
 __all__ = ["TEMPLATES", "UserPrompt", "sample_user_prompt", "templates_of", "user_prompt"]
