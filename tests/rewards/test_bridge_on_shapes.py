@@ -98,7 +98,7 @@ def test_spec_counts_and_not_the_rewrite(bridge):
 
 
 def test_row_without_a_spec_is_not_applicable_and_gets_none(bridge, call):
-    rewards, _, _ = call(bridge, ["two circles"] * 2, [CAPTION] * 2, spec=[None, None])
+    rewards, _, _ = call(bridge, ["two red circles, one blue square"] * 2, [CAPTION] * 2, spec=[None, None])
     assert rewards == [None, None]
     assert bridge.last.n_none == {"na": 2}
 
