@@ -32,12 +32,15 @@ _VERBS = wordset(
     "is are sits sit sitting stands stand standing lies lie lying placed located positioned directly that which"
 )
 _FIRST = frozenset(place.split()[0] for place in _PLACES)
+_TURNING = wordset(
+    "actually swap swapped swapping reverse reversed switch switched opposite vice mirrored flipped flip"
+)
 _BEFORE_NOUN = DETERMINERS | wordset("of twin")
 
 
 def changed_relations(original: Facts, rewrite: Facts) -> Iterator[str]:
     """Places that the original gives two things and the rewrite gives otherwise, as text; one left out is not one changed."""
-    asked = _relations(original)
+    asked = _relations(original) if _TURNING.isdisjoint(original.words) else []
     said = _relations(rewrite) if asked else []
     if not said:
         return
