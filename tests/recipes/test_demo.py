@@ -298,11 +298,10 @@ def test_a_bad_prompt_file_is_said_before_anything_is_trained(folder, monkeypatc
     assert not Path("out").exists()
 
 
-def test_a_bad_spec_is_said_before_anything_is_trained(folder, monkeypatch, capsys):
+def test_a_bad_spec_is_said_before_anything_is_trained(stopped, capsys):
     from recipes.cli import main
 
     Path("my.jsonl").write_text('{"prompt": "a grey star", "spec": {"objects": [{"color": "grey"}]}}\n')
-    monkeypatch.setattr("recipes.demo.check_ready", lambda generator: None)
     assert main(["demo", "--prompts", "my.jsonl", "--output", "out"]) == 1
     assert "the spec of 'a grey star' is no scene" in capsys.readouterr().err
     assert not Path("out").exists()
@@ -310,7 +309,7 @@ def test_a_bad_spec_is_said_before_anything_is_trained(folder, monkeypatch, caps
 
 @pytest.fixture
 def stopped(folder, monkeypatch):
-    """A demo that ends where its first stage would begin."""
+    """A demo that ends where its first stage would begin: a test of what comes before must never train."""
     monkeypatch.setattr("recipes.demo.check_ready", lambda generator: None)
 
     def stop(stage, ledger, logs):
