@@ -31,8 +31,8 @@ class ZooConfig:
     process: str = "flow"
     time_scale: int = 1000
     steps: int = 12
-    guidance: float = 2.0
-    shift: float = 7.0  # more sampling steps where the scene is decided, at high noise
+    guidance: float = 1.5
+    shift: float = 4.0  # more sampling steps where the scene is decided, at high noise; chosen on training captions
     eta: float = 1.0  # fresh noise at every step: an object too many, once drawn, is not final
     licence: str = "Apache-2.0"
     format: str = "rewright-generator"
