@@ -5,7 +5,8 @@
 
 The schedule is warm-up, constant, linear decay (`decay_fraction`), so that a run can be lengthened later by raising `samples`.
 A picture is a function of (seed, step, index): a resumed run sees what the uninterrupted one would have seen, and so do several
-`processes`, each of which takes its share of a batch and averages its gradients with the others'.
+`processes`, each of which takes its share of a batch and averages its gradients with the others' (the text heads' losses are means over a
+process's own groups, so that their share of the gradient differs slightly from one process's).
 """
 
 from __future__ import annotations

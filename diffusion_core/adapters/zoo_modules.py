@@ -32,7 +32,7 @@ class ZooConfig:
     time_scale: int = 1000
     steps: int = 12
     guidance: float = 1.5
-    shift: float = 4.0  # more sampling steps where the scene is decided, at high noise; chosen on training captions
+    shift: float = 4.0  # more steps where the scene is decided; chosen on training captions
     eta: float = 1.0  # fresh noise at every step: an object too many, once drawn, is not final
     licence: str = "Apache-2.0"
     format: str = "rewright-generator"
