@@ -94,6 +94,10 @@ class SftArguments:
     plateau_delta: float = _arg(
         0.002, "an improvement of the validation loss counts from here, in nats a token"
     )
+    pack_batches: bool = _arg(
+        False,
+        "a batch as one sequence with its common beginning once: half the time for short rows on a CPU",
+    )
     initial_adapter: str | None = _arg(
         None, "folder of a rewriter whose adapter is trained on (None: a new adapter)"
     )

@@ -25,6 +25,8 @@ from typing import Any
 import torch
 from trl import GRPOTrainer
 
+from recipes.policy import takes_block_masks
+
 log = logging.getLogger(__name__)
 WHOLE_LOGITS = 2**28  # positions times vocabulary: 1 GiB in float32, held twice during the update
 AGREES = 1e-2  # nats; rounding is below 1e-4 in float32. bfloat16 rounds more and is compared in the mean.
@@ -91,13 +93,6 @@ def pack_groups(
         mask[:, None].to(device),
         index.to(device),
     )
-
-
-def takes_block_masks(model: Any) -> bool:
-    """Whether the model's attention reads a mask of our own: full attention in every layer, and not a flash kernel."""
-    config = model.config.get_text_config()
-    kinds = getattr(config, "layer_types", None) or ["full_attention"]
-    return config._attn_implementation in ("sdpa", "eager") and set(kinds) == {"full_attention"}
 
 
 class RewriterGRPOTrainer(GRPOTrainer):

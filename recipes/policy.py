@@ -35,6 +35,21 @@ def bf16_is_fast() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+def takes_block_masks(model: Any) -> bool:
+    """Whether the model's attention reads a mask of our own: full attention in every layer, and not a flash kernel."""
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None) or ["full_attention"]
+    return config._attn_implementation in ("sdpa", "eager") and set(kinds) == {"full_attention"}
+
+
+def speed_up_bf16(model: Any) -> None:
+    """What makes an update under autocast to bfloat16 faster on a CPU: PyTorch's fused attention takes most of its backward pass there."""
+    from recipes.fast_lora import use_fast_lora
+
+    use_fast_lora(model)
+    model.get_base_model().set_attn_implementation("eager")
+
+
 @contextmanager
 def head_at_labels() -> Iterator[None]:
     """Inside, TRL's head projects only positions that have a label, as it does on GPUs; on a CPU it projects all of them.

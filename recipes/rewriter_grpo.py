@@ -94,7 +94,7 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
     from recipes.callbacks import Metrics, Progress, TimeLimit
     from recipes.grpo_trainer import RewriterGRPOTrainer
     from recipes.licences import require_commercial
-    from recipes.policy import base_licence, load_policy, load_tokenizer, quiet, writing
+    from recipes.policy import base_licence, load_policy, load_tokenizer, quiet, speed_up_bf16, writing
     from recipes.prompt_rows import licence_of_rows, prompt_rows, source_hash
     from recipes.resume import already_finished, check_same_run, newest_checkpoint, state_of
     from recipes.run_record import MetricsLog, RunRecord, make_output, sha256_rows
@@ -151,6 +151,8 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
         remark(f"going on from {checkpoint}")
 
     model = load_policy(model_args, grpo.adapter, config.seed)
+    if config.bf16 and config.use_cpu:
+        speed_up_bf16(model)
     bridge = build_bridge(grpo, generator, reward, seed=config.seed, dialect=dialect, template=template)
     metrics = Metrics(MetricsLog(output))
     config.shuffle_dataset = False  # the rows are in the order of the run already

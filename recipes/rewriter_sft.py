@@ -72,12 +72,22 @@ def train(
     from recipes.arms import folder_hash
     from recipes.callbacks import Metrics, Plateau, Progress, TimeLimit, eval_losses, plateau
     from recipes.licences import require_commercial
-    from recipes.policy import base_licence, head_at_labels, load_policy, load_tokenizer, quiet, writing
+    from recipes.policy import (
+        base_licence,
+        head_at_labels,
+        load_policy,
+        load_tokenizer,
+        quiet,
+        speed_up_bf16,
+        takes_block_masks,
+        writing,
+    )
     from recipes.prompt_rows import licence_of_rows
     from recipes.resume import already_finished, check_same_run, newest_checkpoint, state_of
     from recipes.rewriter_grpo import without_progress_bar
     from recipes.run_record import MetricsLog, RunRecord, make_output, sha256_of
     from recipes.saved_rewriter import save_rewriter
+    from recipes.sft_packing import PackedSFTTrainer, pack_rows
     from recipes.terminal import remark
 
     quiet()
@@ -120,8 +130,16 @@ def train(
     tokenizer = load_tokenizer(model_args)
     config.disable_tqdm = True
     metrics = Metrics(MetricsLog(output))
-    trainer = SFTTrainer(
-        model=load_policy(model_args, sft.initial_adapter, config.seed),
+    model = load_policy(model_args, sft.initial_adapter, config.seed)
+    if config.bf16 and config.use_cpu:
+        speed_up_bf16(model)
+    if sft.pack_batches and not takes_block_masks(model.get_base_model()):
+        raise ConfigError(
+            f"pack_batches: the attention of {model_args.base_model!r} does not take a mask of ours; give false"
+        )
+    trainer = (PackedSFTTrainer if sft.pack_batches else SFTTrainer)(
+        model=model,
+        data_collator=pack_rows if sft.pack_batches else None,
         args=config,
         train_dataset=Dataset.from_list(rows_of(kept, template)),
         eval_dataset=Dataset.from_list(rows_of(held_out, template)) if held_out else None,

@@ -19,6 +19,7 @@ BENCHES = {
     "detector": "images judged per second",
     "generator": "images drawn per second by the embedded generator",
     "shapes": "how exact the judge is on clean, noisy, blurred and JPEG images, by canvas",
+    "update": "seconds of an SFT update, against TRL's batch and PEFT's layers",
     "grpo": "seconds per GRPO step, split, against TRL's defaults (several minutes)",
 }
 AT_MOST, AT_LEAST = operator.le, operator.ge
