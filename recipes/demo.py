@@ -26,8 +26,9 @@ CONFIG_SFT, CONFIG_GRPO = "rewriter/sft/shapes_cpu", "rewriter/grpo/shapes_cpu"
 SMOKE_SFT, SMOKE_GRPO = "rewriter/sft/smoke", "rewriter/grpo/smoke"
 OUTPUT = Path("runs/demo")
 SMOKE_OUTPUT = OUTPUT.with_name(SMOKE_RUN)  # a rewriter of a few steps must not be taken for one
-MINUTES = 30.0
+MINUTES = 27.0  # of the half hour; a noisy machine needs the rest
 PAIRS = 600  # candidates before the filter
+SFT_SHARE = 0.25  # of the time, at most; the plateau of the validation loss mostly comes first
 LEAST_STEPS, MOST_STEPS = 5, 2000
 STRIP_ROWS = 6
 
@@ -36,10 +37,10 @@ STRIP_ROWS = 6
 class Pace:
     """Seconds on two quiet cores of the machine this was measured on; another machine's SFT step says how much slower it is."""
 
-    sft_step: float = 1.0
-    grpo_step: float = 35.0
-    grpo_start: float = 90.0
-    evaluation: float = 400.0
+    sft_step: float = 2.6
+    grpo_step: float = 17.0
+    grpo_start: float = 45.0
+    evaluation: float = 300.0
 
 
 PACE = Pace()
@@ -179,6 +180,8 @@ def first_stages(args: argparse.Namespace) -> list[Stage]:
                 str(pairs),
                 "--output_dir",
                 str(sft),
+                "--max_seconds",
+                str(round(SFT_SHARE * 60 * args.minutes)),
             ],
             sft / "rewriter" / "rewriter.json",
             reads=[pairs],
@@ -200,18 +203,21 @@ def generator_files(name: str) -> list[Path]:
 
 
 def grpo_stage(args: argparse.Namespace, ledger: Ledger) -> Stage:
-    """Training by reward, with as many steps as the time allows; a second run of the demo keeps the number."""
+    """Training by reward, as long as the time allows; a second run of the demo keeps what the first had planned."""
     output: Path = args.output
     grpo, plan = output / "grpo", output / "plan.json"
     held = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else {}
     if held.get("minutes") != args.minutes or held.get("smoke") != args.smoke:
-        spent = sum(ledger.done[name]["seconds"] for name in ("data", "sft"))
-        steps = 2 if args.smoke else grpo_steps(60 * args.minutes - spent, seconds_per_step(output / "sft"))
-        held = {"minutes": args.minutes, "smoke": args.smoke, "grpo_steps": steps}
+        left = 60 * args.minutes - sum(ledger.done[name]["seconds"] for name in ("data", "sft"))
+        slower = seconds_per_step(output / "sft") / PACE.sft_step
+        held = {"minutes": args.minutes, "smoke": args.smoke}
+        held["grpo_steps"] = 2 if args.smoke else grpo_steps(left, slower)
+        held["grpo_seconds"] = round(max(60.0, left - slower * (PACE.evaluation + PACE.grpo_start)))
         plan.write_text(json.dumps(held) + "\n", encoding="utf-8")
     steps = held["grpo_steps"]
     argv = ["train", SMOKE_GRPO if args.smoke else CONFIG_GRPO, "--adapter", str(output / "sft" / "rewriter")]
     argv += ["--output_dir", str(grpo), "--max_steps", str(steps), "--generator", args.generator]
+    argv += ["--max_seconds", str(held["grpo_seconds"])]
     made = grpo / "rewriter" / "rewriter.json"
     reads = [output / "sft" / "rewriter", *generator_files(args.generator)]
     return Stage("grpo", argv, made, reads, grpo / "metrics.jsonl", steps, run=grpo)
@@ -226,9 +232,8 @@ def seconds_per_step(run: Path) -> float:
     return median(paces) if paces else PACE.sft_step
 
 
-def grpo_steps(seconds_left: float, sft_step_s: float) -> int:
-    """Steps that fit beside the evaluation, on a machine whose SFT step takes `sft_step_s`."""
-    slower = sft_step_s / PACE.sft_step
+def grpo_steps(seconds_left: float, slower: float = 1.0) -> int:
+    """Steps that fit beside the evaluation, on a machine `slower` times as slow as the one of PACE."""
     fits = (seconds_left / slower - PACE.evaluation - PACE.grpo_start) / PACE.grpo_step
     return min(MOST_STEPS, max(LEAST_STEPS, int(fits)))
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from recipes.demo import (
-    PACE,
     copy_rewriter,
     finish,
     first_stages,
@@ -260,9 +259,9 @@ def arguments(folder: Path, *words: str):
 
 
 def test_more_time_buys_more_steps_and_a_slower_machine_fewer():
-    assert grpo_steps(1800, PACE.sft_step) < grpo_steps(3600, PACE.sft_step)
-    assert grpo_steps(1800, 2 * PACE.sft_step) < grpo_steps(1800, PACE.sft_step)
-    assert grpo_steps(10, PACE.sft_step) == 5
+    assert grpo_steps(1800) < grpo_steps(3600)
+    assert grpo_steps(1800, slower=2.0) < grpo_steps(1800)
+    assert grpo_steps(10) == 5
 
 
 def test_a_second_demo_keeps_the_number_of_steps_of_the_first(folder):
