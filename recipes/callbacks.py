@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -59,8 +60,8 @@ def split_step_time(logs: Mapping[str, Any]) -> dict[str, Any]:
 class Progress(TrainerCallback):
     """A bar with the time left on a terminal; elsewhere a line at the first step, then at most every 20 seconds, and at the last."""
 
-    def __init__(self, every_s: float = 20.0) -> None:
-        self._every_s, self._bar, self._task = every_s, None, None
+    def __init__(self, every_s: float = 20.0, limit: TimeLimit | None = None) -> None:
+        self._every_s, self._limit, self._bar, self._task = every_s, limit, None, None
         self._said, self._steps, self._began, self._logs = 0.0, 0, time.monotonic(), {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -111,6 +112,8 @@ class Progress(TrainerCallback):
             self._said = now
             pace = (now - self._began) / max(1, state.global_step - self._steps)
             left = pace * (state.max_steps - state.global_step)
+            if self._limit is not None:
+                left = min(left, self._limit.seconds_left)
             remark(
                 f"step {state.global_step}/{state.max_steps}  {told}  {pace:.1f} s a step, {spell_seconds(left)} left"
             )
@@ -126,6 +129,10 @@ class TimeLimit(TrainerCallback):
 
     def __init__(self, metrics: Metrics, seconds: float | None) -> None:
         self._metrics, self._limit = metrics, seconds
+
+    @property
+    def seconds_left(self) -> float:
+        return math.inf if self._limit is None else max(0.0, self._limit - self._metrics.seconds)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self._limit is not None and self._metrics.seconds >= self._limit:

@@ -155,6 +155,7 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
         speed_up_bf16(model)
     bridge = build_bridge(grpo, generator, reward, seed=config.seed, dialect=dialect, template=template)
     metrics = Metrics(MetricsLog(output))
+    limit = TimeLimit(metrics, run_args.max_seconds)
     config.shuffle_dataset = False  # the rows are in the order of the run already
     config.disable_tqdm = True
     trainer = make_trainer(
@@ -164,7 +165,7 @@ def train(run_args: Any, model_args: Any, grpo: Any, config: Any) -> int:
         config,
         Dataset.from_list(rows),
         tokenizer,
-        [metrics, Progress(), TimeLimit(metrics, run_args.max_seconds)],
+        [metrics, Progress(limit=limit), limit],
         grpo,
     )
     try:

@@ -130,6 +130,7 @@ def train(
     tokenizer = load_tokenizer(model_args)
     config.disable_tqdm = True
     metrics = Metrics(MetricsLog(output))
+    limit = TimeLimit(metrics, run_args.max_seconds)
     model = load_policy(model_args, sft.initial_adapter, config.seed)
     if config.bf16 and config.use_cpu:
         speed_up_bf16(model)
@@ -146,9 +147,9 @@ def train(
         processing_class=tokenizer,
         callbacks=[
             metrics,
-            Progress(),
+            Progress(limit=limit),
             Plateau(sft.plateau_patience, sft.plateau_delta),
-            TimeLimit(metrics, run_args.max_seconds),
+            limit,
         ],
     )
     without_progress_bar(trainer)

@@ -233,6 +233,21 @@ def test_what_the_stages_write_is_what_is_read(folder, monkeypatch, capsys):
     assert (_counted(Path("s.log")).text, bool(_counted(Path("s.log")).left)) == ("step 1 of 40", True)
 
 
+def test_the_time_left_knows_the_limit_of_seconds(capsys):
+    from types import SimpleNamespace
+
+    from recipes.callbacks import Progress, TimeLimit
+
+    limit = TimeLimit(SimpleNamespace(seconds=20.0), 50.0)
+    bar = Progress(limit=limit)
+    state = SimpleNamespace(global_step=0, max_steps=10**9, is_world_process_zero=True)
+    bar.on_train_begin(None, state, None)
+    state.global_step = 1
+    bar.on_step_end(None, state, None)
+    assert "0:30 min left" in capsys.readouterr().err
+    assert TimeLimit(SimpleNamespace(seconds=20.0), None).seconds_left == float("inf")
+
+
 def test_a_slow_count_is_said_between_the_tenths(capsys):
     from recipes.terminal import Ticker
 
