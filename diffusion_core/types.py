@@ -186,26 +186,56 @@ class RewardFn(Protocol):
     def __call__(self, pixels_BCHW: Tensor, prompts: Sequence[str]) -> Tensor: ...
 
 
+def check_rows(batch: object, *names: str) -> None:
+    """Raise ValueError unless the named fields of a loss's input have one shape and float32 or float64."""
+    first = getattr(batch, names[0])
+    for name in names:
+        value = getattr(batch, name)
+        if value.shape != first.shape:
+            raise ValueError(
+                f"{type(batch).__name__}.{name} has shape {tuple(value.shape)}, {names[0]} has {tuple(first.shape)}"
+            )
+        if value.dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"{type(batch).__name__}.{name} is {value.dtype}: preference margins are differences of nearly equal "
+                "numbers and need float32; take the errors in float32 (`(prediction.float() - target.float())`)"
+            )
+
+
 @dataclass(frozen=True, eq=False)
 class PairErrors:
     """Squared errors of a winner/loser pair: (B,) float32, each the mean over its sample. The reduction is
-    fixed here."""
+    fixed here.
+
+    Raises:
+        ValueError: for unequal shapes, or a precision in which the differences of errors are noise.
+    """
 
     policy_w: Tensor
     policy_l: Tensor
     ref_w: Tensor
     ref_l: Tensor
+
+    def __post_init__(self) -> None:
+        check_rows(self, "policy_w", "policy_l", "ref_w", "ref_l")
 
 
 @dataclass(frozen=True, eq=False)
 class StepLogProbs:
     """Mean Gaussian log-probabilities of one step, (B,): `Gauss.log_prob(x, reduce="mean")`, since the clips
-    assume means."""
+    assume means.
+
+    Raises:
+        ValueError: for unequal shapes, or a precision in which the differences are noise.
+    """
 
     policy_w: Tensor
     policy_l: Tensor
     ref_w: Tensor
     ref_l: Tensor
+
+    def __post_init__(self) -> None:
+        check_rows(self, "policy_w", "policy_l", "ref_w", "ref_l")
 
 
 @dataclass(frozen=True, eq=False)
