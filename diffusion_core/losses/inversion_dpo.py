@@ -1,4 +1,4 @@
-"""Inversion-DPO (Li et al. 2025, ACM MM; released code only). An open question: see the class."""
+"""Inversion-DPO (Li et al. 2025, arXiv:2507.11554; from the released code). An open question: see the class."""
 
 from __future__ import annotations
 
