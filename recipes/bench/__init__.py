@@ -21,7 +21,10 @@ BENCHES = {
     "shapes": "how exact the judge is on clean, noisy, blurred and JPEG images, by canvas",
     "update": "seconds of an SFT update, against TRL's batch and PEFT's layers",
     "grpo": "seconds per GRPO step, split, against TRL's defaults (several minutes)",
+    "diffusion": "preference losses on small worlds whose optimum is known (an hour; --quick: minutes; only when asked for)",
 }
+ON_REQUEST = ("diffusion",)  # evidence about methods rather than speed: not part of `all`
+DIFFUSION_OUTPUT = Path("runs/bench-diffusion")  # every point, and pictures of the planes
 AT_MOST, AT_LEAST = operator.le, operator.ge
 TARGETS = {
     "overhead_ms_per_sample_m1": (AT_MOST, 0.2),
@@ -29,6 +32,7 @@ TARGETS = {
     "detect_32px_images_per_s": (AT_LEAST, 1_000),
     "clean_48px_exact_share": (AT_LEAST, 1.0),
     "speedup_rollout_generation_scoring": (AT_LEAST, 1.8),
+    "methods_at_80_percent": (AT_LEAST, 3),
 }
 
 _DESCRIPTION = (
@@ -43,6 +47,7 @@ examples:
   rewright bench                     all of them
   rewright bench detector generator
   rewright bench grpo --output bench.json
+  rewright bench diffusion --tier exact --quick
 """
 )
 
@@ -59,6 +64,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "which", nargs="*", default=[], metavar="BENCH", help=f"{', '.join(BENCHES)} or all (default all)"
     )
     parser.add_argument("--output", type=Path, help="also write the figures to this JSON file")
+    only = parser.add_argument_group("diffusion")
+    only.add_argument(
+        "--tier", default="exact", help="exact: small worlds with a known frontier (the only one yet)"
+    )
+    only.add_argument("--quick", action="store_true", help="one world, three seeds, shorter training")
+    only.add_argument("--methods", default="", help="comma-separated subset of the methods (default all)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,9 +81,14 @@ def run(args: argparse.Namespace) -> int:
     if load > 0.5:
         remark(f"the machine is busy (load {load:.1f}): take ratios, not absolutes")
     found: dict[str, dict[str, float]] = {}
-    for name in BENCHES if "all" in asked else dict.fromkeys(asked):
+    chosen = [name for name in BENCHES if name in asked or ("all" in asked and name not in ON_REQUEST)]
+    for name in chosen:
         remark(f"{name}: {BENCHES[name]}")
-        found[name] = import_module(f"recipes.bench.{name}").run()
+        given = {}
+        if name == "diffusion":
+            methods = [part.strip() for part in args.methods.split(",") if part.strip()]
+            given = {"tier": args.tier, "quick": args.quick, "only": methods, "folder": DIFFUSION_OUTPUT}
+        found[name] = import_module(f"recipes.bench.{name}").run(**given)
         say(
             table(
                 [name, "measured", "target", ""],
