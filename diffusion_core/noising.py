@@ -61,10 +61,28 @@ class SharedNoise:
 
 
 @dataclass(frozen=True)
+class IndependentNoise:
+    """A noise for every row: single images (Diffusion-KTO)."""
+
+    needs_network: ClassVar[bool] = False
+
+    def __call__(
+        self,
+        process: Process,
+        x0: Tensor,
+        t: Tensor,
+        predict: Predict | None = None,
+        generator: Randomness = None,
+    ) -> Noised:
+        eps, times = randn_rows(x0, generator), t.double()
+        return Noised(process.noise(x0, times, eps), times, eps)
+
+
+@dataclass(frozen=True)
 class DDIMInversion:
     """The image's own noise (InPO): x0 is carried up a grid of `steps` times by the network, and eps = (x_t − a x0)/s.
 
-    The chain ends at the last grid time not above t, and that is the time the network is asked at. `eta` adds noise of eta times the DDIM
+    The chain ends at the last grid time not above t (the first one where t is below all), and that is the time the network is asked at. `eta` adds noise of eta times the DDIM
     posterior's deviation after each step; the release has 0.1.
     `reference_compat=True` does as the releases of InPO and SmPO do: the chain ends at the last grid time *below* t, but network and levels
     are taken at t, up to a grid step away, and a t at or below the first grid time leaves x0 without noise.
@@ -127,8 +145,9 @@ class ReNoise(DDIMInversion):
         return climb(process, x, (first + second) / 2, now, then)
 
 
-NOISINGS: dict[str, type[SharedNoise | DDIMInversion]] = {
+NOISINGS: dict[str, type[SharedNoise | IndependentNoise | DDIMInversion]] = {
     "shared": SharedNoise,
+    "independent": IndependentNoise,
     "ddim_inversion": DDIMInversion,
     "renoise": ReNoise,
 }
@@ -167,7 +186,8 @@ def partial_noise(
     steps: int,
     generator: Randomness = None,
 ) -> Tensor:
-    """A variant of x0 (B, ...) with its structure: noised to the grid time nearest below `strength` of the way, then denoised (DenseDPO).
+    """A variant of x0 (B, ...) with its structure: noised as far as the last round(strength · steps) steps of the grid undo, then denoised
+    (DenseDPO). `strength` is a share of the steps: on a shifted grid the noise level is another number.
 
     Two calls with different generators give a pair that shares layout and motion. DenseDPO takes strengths of 0.65 to 0.8.
     Raises ValueError for a strength outside (0, 1] or so small that no step is left.

@@ -186,19 +186,24 @@ class RewardFn(Protocol):
     def __call__(self, pixels_BCHW: Tensor, prompts: Sequence[str]) -> Tensor: ...
 
 
-def check_rows(batch: object, *names: str) -> None:
-    """Raise ValueError unless the named fields of a loss's input have one shape and float32 or float64."""
-    first = getattr(batch, names[0])
+def check_rows(batch: object, *names: str, axes: str | None = "B") -> None:
+    """Raise ValueError unless the named fields of a loss's input have one shape, float32 or float64, and an axis a letter of `axes`."""
+    owner, first = type(batch).__name__, getattr(batch, names[0])
+    if axes is not None and first.ndim != len(axes):
+        raise ValueError(
+            f"{owner}.{names[0]} has shape {tuple(first.shape)}, expected ({', '.join(axes)}): errors and log-probabilities "
+            "are means over their sample"
+        )
     for name in names:
         value = getattr(batch, name)
         if value.shape != first.shape:
             raise ValueError(
-                f"{type(batch).__name__}.{name} has shape {tuple(value.shape)}, {names[0]} has {tuple(first.shape)}"
+                f"{owner}.{name} has shape {tuple(value.shape)}, {names[0]} has {tuple(first.shape)}"
             )
         if value.dtype not in (torch.float32, torch.float64):
             raise ValueError(
-                f"{type(batch).__name__}.{name} is {value.dtype}: preference margins are differences of nearly equal "
-                "numbers and need float32; take the errors in float32 (`(prediction.float() - target.float())`)"
+                f"{owner}.{name} is {value.dtype}: preference margins are differences of nearly equal numbers and need "
+                "float32; take the errors in float32 (`(prediction.float() - target.float())`)"
             )
 
 

@@ -87,7 +87,9 @@ class SftArguments:
 
     pairs: str = _arg("", 'JSONL of {"prompt", "rewrite"} rows, as `rewright data sft` writes it')
     max_pairs: int | None = _arg(None, "use at most so many pairs (None: all)")
-    validation_share: float = _arg(0.1, "share of the pairs held out for validation, by a hash of the prompt")
+    validation_share: float = _arg(
+        0.1, "share of the pairs held out for validation, by a hash of the rewrite"
+    )
     plateau_patience: int = _arg(
         3, "stop after so many evaluations without improvement; 0 trains to max_steps or epochs"
     )

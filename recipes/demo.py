@@ -304,7 +304,8 @@ def strip_of(folder: Path, arm: str = "grpo", rows: int = STRIP_ROWS) -> np.ndar
 
     answers = [
         json.loads(line)
-        for line in (folder / f"{arm}.texts.jsonl").read_text(encoding="utf-8").splitlines()[1:]
+        for line in (folder / f"{arm}.texts.jsonl").read_text(encoding="utf-8").split("\n")[1:]
+        if line
     ]
     found = []
     for answer in answers[:rows]:

@@ -7,6 +7,7 @@ sum is the second matrix product's own. `rewright bench update` measures both.
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
 import torch
@@ -77,17 +78,16 @@ def _plain(layer: Any) -> bool:
 
 
 def _replace(layer: Any) -> None:
+    """A bound method and a plain attribute: a deep copy of the model gets its own, and a state dict none of it."""
+    layer.weight_bf16_OI = layer.base_layer.weight.detach().to(torch.bfloat16)
+    layer.forward = types.MethodType(_forward, layer)
+
+
+def _forward(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     (name,) = layer.lora_A
-    weight_OI = layer.base_layer.weight.detach().to(torch.bfloat16)
-    original = layer.forward
-
-    def forward(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        autocast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        if not autocast or args or kwargs or layer.merged or layer.disable_adapters:
-            return original(x, *args, **kwargs)
-        if layer.active_adapters != [name]:
-            return original(x)
-        matrices = layer.lora_A[name].weight, layer.lora_B[name].weight
-        return _LoraProduct.apply(x, weight_OI, *matrices, layer.scaling[name])
-
-    layer.forward = forward
+    autocast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    plain = autocast and not (args or kwargs or layer.merged or layer.disable_adapters)
+    if not plain or layer.active_adapters != [name]:
+        return type(layer).forward(layer, x, *args, **kwargs)
+    matrices = layer.lora_A[name].weight, layer.lora_B[name].weight
+    return _LoraProduct.apply(x, layer.weight_bf16_OI, *matrices, layer.scaling[name])

@@ -3,7 +3,7 @@
     rewright data sft --output runs/data/sft.jsonl
     rewright train rewriter/sft/shapes_cpu --pairs runs/data/sft.jsonl
 
-TRL's SFTTrainer on conversational prompt-completion rows: the loss is on the rewrite only, in float32 on a CPU. The pairs are made as
+TRL's SFTTrainer on conversational prompt-completion rows: the loss is on the rewrite only, in float32 on a CPU, or under autocast to bfloat16 with `fast_bf16`. The pairs are made as
 PromptEnhancer makes them (arXiv:2509.04545): user prompts are simulated from captions, and a pair is kept only where the images of the
 rewrite pass the judge more often than those of the prompt.
 
@@ -127,38 +127,38 @@ def train(
     if checkpoint is not None:
         remark(f"going on from {checkpoint}")
 
-    tokenizer = load_tokenizer(model_args)
-    config.disable_tqdm = True
-    metrics = Metrics(MetricsLog(output))
-    limit = TimeLimit(metrics, run_args.max_seconds)
-    model = load_policy(model_args, sft.initial_adapter, config.seed)
-    if config.bf16 and config.use_cpu:
-        speed_up_bf16(model)
-    if sft.pack_batches and not takes_block_masks(model.get_base_model()):
-        raise ConfigError(
-            f"pack_batches: the attention of {model_args.base_model!r} does not take a mask of ours; give false"
-        )
-    trainer = (PackedSFTTrainer if sft.pack_batches else SFTTrainer)(
-        model=model,
-        data_collator=pack_rows if sft.pack_batches else None,
-        args=config,
-        train_dataset=Dataset.from_list(rows_of(kept, template)),
-        eval_dataset=Dataset.from_list(rows_of(held_out, template)) if held_out else None,
-        processing_class=tokenizer,
-        callbacks=[
-            metrics,
-            Progress(limit=limit),
-            Plateau(sft.plateau_patience, sft.plateau_delta),
-            limit,
-        ],
-    )
-    without_progress_bar(trainer)
-    state = state_of(checkpoint) if checkpoint is not None else None
-    over = state is not None and (
-        state["global_step"] >= state["max_steps"]
-        or plateau(eval_losses(state["log_history"]), sft.plateau_patience, sft.plateau_delta)
-    )
     try:
+        tokenizer = load_tokenizer(model_args)
+        config.disable_tqdm = True
+        metrics = Metrics(MetricsLog(output))
+        limit = TimeLimit(metrics, run_args.max_seconds)
+        model = load_policy(model_args, sft.initial_adapter, config.seed)
+        if config.bf16 and config.use_cpu:
+            speed_up_bf16(model)
+        if sft.pack_batches and not takes_block_masks(model.get_base_model()):
+            raise ConfigError(
+                f"pack_batches: the attention of {model_args.base_model!r} does not take a mask of ours; give false"
+            )
+        trainer = (PackedSFTTrainer if sft.pack_batches else SFTTrainer)(
+            model=model,
+            data_collator=pack_rows if sft.pack_batches else None,
+            args=config,
+            train_dataset=Dataset.from_list(rows_of(kept, template)),
+            eval_dataset=Dataset.from_list(rows_of(held_out, template)) if held_out else None,
+            processing_class=tokenizer,
+            callbacks=[
+                metrics,
+                Progress(limit=limit),
+                Plateau(sft.plateau_patience, sft.plateau_delta),
+                limit,
+            ],
+        )
+        without_progress_bar(trainer)
+        state = state_of(checkpoint) if checkpoint is not None else None
+        over = state is not None and (
+            state["global_step"] >= state["max_steps"]
+            or plateau(eval_losses(state["log_history"]), sft.plateau_patience, sft.plateau_delta)
+        )
         if state is not None and over:  # killed between the last checkpoint and the result
             trainer._load_from_checkpoint(state.get("best_model_checkpoint") or str(checkpoint))
         else:
@@ -186,7 +186,7 @@ def train(
         output,
         model_args,
         licence=found["model"],
-        max_new_tokens=64,
+        max_new_tokens=room_for(tokenizer, template, pairs),
         facts=facts,
     )
     summary = {
@@ -217,7 +217,7 @@ def read_pairs(path: str, limit: int | None = None) -> list[tuple[PromptRow, Rew
     except UnicodeDecodeError as error:
         raise ConfigError(f"pairs: {path} is not a text file (byte {error.start} is not UTF-8)") from error
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: JSON strings may hold U+2028
         if not line.strip():
             continue
         where = f"pairs: {path}, line {number}"
@@ -232,6 +232,8 @@ def read_pairs(path: str, limit: int | None = None) -> list[tuple[PromptRow, Rew
                 raise ConfigError(
                     f"{where}: {key!r} must be a text that is not empty, got {content.get(key)!r}"
                 )
+        if not isinstance(content.get("think"), str | None):
+            raise ConfigError(f"{where}: 'think' must be a text or absent, got {content['think']!r}")
         row = PromptRow(
             str(content.get("id", number)),
             content["prompt"],
@@ -269,6 +271,13 @@ def rows_of(pairs: list[tuple[PromptRow, Rewrite]], template: Template) -> list[
         ]
     except ValueError as error:
         raise ConfigError(f"pairs: {error}") from error
+
+
+def room_for(tokenizer: Any, template: Template, pairs: Sequence[tuple[PromptRow, Rewrite]]) -> int:
+    """Tokens a rewrite may take in serving: half as many again as the longest completion there was, and at least 64."""
+    written = [template.completion(rewrite) for _, rewrite in pairs]
+    longest = max(len(ids) for ids in tokenizer(written, add_special_tokens=False)["input_ids"])
+    return max(64, longest + longest // 2)
 
 
 def check(sft: Any, config: Any) -> None:

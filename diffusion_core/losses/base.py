@@ -15,8 +15,9 @@ from diffusion_core.types import LossOutput, PairErrors
 class Loss:
     """A frozen set of hyper-parameters with a pure `__call__(batch) -> LossOutput`.
 
-    The class variables say what the trainer has to prepare: which input, how latents are noised
-    (`diffusion_core.noising.NOISINGS`), whether winner and loser have captions of their own, whether a reference is needed.
+    The class variables say what has to be prepared: which input, how latents are noised (a name of `diffusion_core.noising.NOISINGS`;
+    "reference_inversion" and "partial" are its functions `invert_path` and `partial_noise`; "trajectory" and "forked_step" are roll-outs),
+    whether winner and loser have captions of their own, whether a reference is needed in any of its forms.
     """
 
     inputs: ClassVar[type] = PairErrors

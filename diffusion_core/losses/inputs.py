@@ -13,6 +13,14 @@ from torch import Tensor
 from diffusion_core.types import PairErrors, StepLogProbs, check_rows
 
 
+def _check_labels(batch: object, name: str, like: Tensor) -> None:
+    value = getattr(batch, name)
+    if value.shape != like.shape or not bool(((value == 0) | (value.abs() == 1)).all()):
+        raise ValueError(
+            f"{type(batch).__name__}.{name} must be {tuple(like.shape)} of 1, -1 and 0, got {tuple(value.shape)}: {value}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class SoftPairErrors(PairErrors):
     """Pair errors, and `prob_w` (B,): the probability that the winner is the better one."""
@@ -20,7 +28,8 @@ class SoftPairErrors(PairErrors):
     prob_w: Tensor
 
     def __post_init__(self) -> None:
-        check_rows(self, "policy_w", "policy_l", "ref_w", "ref_l", "prob_w")
+        super().__post_init__()
+        check_rows(self, "policy_w", "prob_w")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +39,8 @@ class ComparedLogProbs(StepLogProbs):
     preference: Tensor
 
     def __post_init__(self) -> None:
-        check_rows(self, "policy_w", "policy_l", "ref_w", "ref_l", "preference")
+        super().__post_init__()
+        _check_labels(self, "preference", self.policy_w)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +54,8 @@ class SegmentErrors:
     label: Tensor
 
     def __post_init__(self) -> None:
-        check_rows(self, "policy_0", "policy_1", "ref_0", "ref_1", "label")
+        check_rows(self, "policy_0", "policy_1", "ref_0", "ref_1", axes="BF")
+        _check_labels(self, "label", self.policy_0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +84,11 @@ class InversionErrors:
     alpha_bar: Tensor
 
     def __post_init__(self) -> None:
-        check_rows(self, "gap_w", "gap_l")
+        check_rows(self, "gap_w", "gap_l", axes="BN")
+        if self.alpha_bar.shape != self.gap_w.shape[1:] or not bool((self.alpha_bar > 0).all()):
+            raise ValueError(
+                f"InversionErrors.alpha_bar must be ({self.gap_w.shape[1]},) and above 0, got {tuple(self.alpha_bar.shape)}: {self.alpha_bar}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +103,7 @@ class PredictionBatch:
     target_l: Tensor
 
     def __post_init__(self) -> None:
-        check_rows(self, "policy_w", "policy_l", "ref_w", "ref_l", "target_w", "target_l")
+        check_rows(self, "policy_w", "policy_l", "ref_w", "ref_l", "target_w", "target_l", axes=None)
 
     def errors(self) -> PairErrors:
         """Squared errors, each the mean over its sample."""

@@ -32,9 +32,13 @@ class InversionDPO(BetaLoss):
         super().__post_init__()
         if self.sign not in (1, -1):
             raise ValueError(f"sign={self.sign} must be 1 (as released) or -1 (as derived)")
+        if self.max_weight is not None and not self.max_weight > 0:
+            raise ValueError(f"max_weight={self.max_weight} must be above 0, or None for no bound")
 
     def __call__(self, batch: InversionErrors) -> LossOutput:
-        weight_N = (1 / (2 * batch.alpha_bar)).clamp_max(self.max_weight or float("inf"))
+        weight_N = 1 / (2 * batch.alpha_bar)
+        if self.max_weight is not None:
+            weight_N = weight_N.clamp_max(self.max_weight)
         d_w_B, d_l_B = ((gap_BN * weight_N).mean(1) for gap_BN in (batch.gap_w, batch.gap_l))
         z_B = self.sign * 0.5 * self.beta * (d_w_B - d_l_B)
         metrics = {"winner_distance": d_w_B.detach().mean(), "loser_distance": d_l_B.detach().mean()}

@@ -21,13 +21,15 @@ class KTO(BetaLoss):
     """
 
     inputs: ClassVar[type] = UnpairedErrors
+    noising: ClassVar[str] = "independent"
     beta: float = 1000.0
     liked_weight: float = 1.0
     disliked_weight: float = 1.0
 
     def __call__(self, batch: UnpairedErrors) -> LossOutput:
         gain_B = batch.ref.detach() - batch.policy
-        kl = gain_B.mean().clamp_min(0).detach() if batch.kl is None else batch.kl.detach()
+        mean_gain = gain_B.mean() if batch.kl is None else batch.kl
+        kl = mean_gain.detach().clamp_min(0)
         sign_B = torch.where(batch.liked, 1.0, -1.0).to(gain_B.dtype)
         weight_B = torch.where(batch.liked, self.liked_weight, self.disliked_weight).to(gain_B.dtype)
         value_B = torch.sigmoid(sign_B * self.beta * (gain_B - kl))

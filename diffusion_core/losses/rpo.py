@@ -20,6 +20,10 @@ class RPO(DiffusionDPO):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.link != "sigmoid" or self.label_smoothing:
+            raise ValueError(
+                "rpo weighs its term against the sigmoid link without label smoothing; other links have other slopes"
+            )
         if self.kappa < 0:
             raise ValueError(f"kappa={self.kappa} must not be negative")
 

@@ -75,18 +75,26 @@ class World:
 
     def histogram(self, x_ND: Tensor) -> Tensor:
         """(C,) shares, float64; what lies outside counts to the cell at the rim."""
-        place = ((x_ND + self.half) / (2 * self.half) * self.cells).long().clamp(0, self.cells - 1)
+        counts = torch.bincount(self._cell(x_ND), minlength=self.cells**self.dims).double()
+        return counts / counts.sum()
+
+    def _cell(self, x_ND: Tensor) -> Tensor:
+        """(N,) index of each sample's cell."""
+        place = (x_ND + self.half) / (2 * self.half) * self.cells
+        place = place.clamp(0, self.cells - 1).long()
         index = torch.zeros(len(x_ND), dtype=torch.long)
         for d in range(self.dims):
             index = index * self.cells + place[:, d]
-        counts = torch.bincount(index, minlength=self.cells**self.dims).double()
-        return counts / counts.sum()
+        return index
 
     def mean_reward_by_cell(self, x_ND: Tensor) -> Tensor:
         """(C,) mean reward of the samples in each cell, float64; of the cell's centre where there are none."""
         side = (torch.arange(self.cells, dtype=torch.float64) + 0.5) / self.cells * 2 * self.half - self.half
         centre = side.repeat_interleave(self.cells ** (self.dims - 1))
-        return self.reward(centre[:, None])
+        found, cell = self.reward(centre[:, None]), self._cell(x_ND)
+        counts = torch.bincount(cell, minlength=len(found))
+        sums = torch.bincount(cell, weights=self.reward(x_ND).double(), minlength=len(found))
+        return torch.where(counts > 0, sums / counts.clamp_min(1), found)
 
 
 def line() -> World:
@@ -157,12 +165,8 @@ class Frontier:
 
 
 def best_of(q: Tensor, reward: Tensor, counts: Sequence[int]) -> list[Tensor]:
-    """For each n the distribution (C,) of the best of n draws from q, exact: cells in the order of their reward."""
-    order = reward.argsort(stable=True)
-    below = torch.cat([torch.zeros(1, dtype=q.dtype), q[order].cumsum(0)])
-    found = []
-    for n in counts:
-        p = torch.zeros_like(q)
-        p[order] = below[1:] ** n - below[:-1] ** n
-        found.append(p)
-    return found
+    """For each n the distribution (C,) of the best of n draws from q, exact; cells of equal reward share by their mass in q."""
+    _, rank = reward.unique(return_inverse=True)
+    mass = torch.zeros(int(rank.max()) + 1, dtype=q.dtype).index_add(0, rank, q)
+    below = torch.cat([torch.zeros(1, dtype=q.dtype), mass.cumsum(0)])
+    return [((below[1:] ** n - below[:-1] ** n) / mass.clamp_min(1e-300))[rank] * q for n in counts]

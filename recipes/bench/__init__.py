@@ -44,7 +44,7 @@ _EPILOG = (
     + """
 
 examples:
-  rewright bench                     all of them
+  rewright bench                     all of them but diffusion
   rewright bench detector generator
   rewright bench grpo --output bench.json
   rewright bench diffusion --tier exact --quick
@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     for name in asked:
         if name not in (*BENCHES, "all"):
             raise ValueError(f"unknown bench {name!r}; known: {', '.join(BENCHES)}, all")
+    if "diffusion" not in asked and (args.quick or args.methods):
+        raise ValueError("--quick and --methods belong to `rewright bench diffusion`")
     load = os.getloadavg()[0]
     if load > 0.5:
         remark(f"the machine is busy (load {load:.1f}): take ratios, not absolutes")
@@ -87,7 +89,13 @@ def run(args: argparse.Namespace) -> int:
         given = {}
         if name == "diffusion":
             methods = [part.strip() for part in args.methods.split(",") if part.strip()]
-            given = {"tier": args.tier, "quick": args.quick, "only": methods, "folder": DIFFUSION_OUTPUT}
+            part = ("quick" if args.quick else "full") + ("-part" if methods else "")
+            given = {
+                "tier": args.tier,
+                "quick": args.quick,
+                "only": methods,
+                "folder": DIFFUSION_OUTPUT / part,
+            }
         found[name] = import_module(f"recipes.bench.{name}").run(**given)
         say(
             table(

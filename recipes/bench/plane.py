@@ -28,6 +28,7 @@ COLOURS = (
 
 def plane(rows: Sequence[Mapping[str, Any]], frontier: Frontier, title: str) -> str:
     """Points are means over seeds, joined along each method's dial; what lies further than 1 nat is left out."""
+    rows = [row for row in rows if row["kl"] is not None]  # what diverged has no place
     start, top = frontier.start, frontier.reward_at(FARTHEST)
     low = min([start, *(row["reward"] for row in rows if row["kl"] <= FARTHEST)])
 
@@ -67,5 +68,8 @@ def plane(rows: Sequence[Mapping[str, Any]], frontier: Frontier, title: str) -> 
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in shown]
         y = TOP + 16 * number
         parts.append(f'<circle cx="{WIDTH - LEGEND + 20}" cy="{y}" r="4" fill="{colour}"/>')
+        if dash:
+            x = WIDTH - LEGEND
+            parts.append(f'<line x1="{x}" y1="{y}" x2="{x + 16}" y2="{y}" stroke="{colour}"{dash}/>')
         parts.append(f'<text x="{WIDTH - LEGEND + 30}" y="{y + 4}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -53,7 +53,7 @@ class StackedMLP(nn.Module):
 
 
 class GroupAdam:
-    """Adam (Kingma & Ba 2015) with a learning rate (G,) of each group's own; 0 holds a group still, moments and all."""
+    """Adam (Kingma & Ba 2015) with a learning rate (G,) of each group's own; 0 holds a group's weights still, though not its moments."""
 
     def __init__(
         self, network: StackedMLP, betas: tuple[float, float] = (0.9, 0.99), eps: float = 1e-8

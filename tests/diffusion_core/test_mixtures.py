@@ -90,6 +90,30 @@ def test_the_best_of_n_by_hand_and_under_the_curve():
         assert 0.8 < frontier.share(float((p * r).sum()), divergence(p, q)) <= 1 + 1e-6
 
 
+def test_the_best_of_n_shares_ties_evenly():
+    q, r = (
+        torch.tensor([0.25, 0.25, 0.5], dtype=torch.float64),
+        torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64),
+    )
+    (two,) = best_of(q, r, [2])
+    assert two.tolist() == pytest.approx([0.375, 0.375, 0.25])
+
+
+def test_a_cells_reward_is_that_of_its_samples():
+    world = WORLDS["line"]()
+    x = torch.tensor([[1.01], [1.03], [3.99]])
+    found = world.mean_reward_by_cell(x)
+    assert float(found[25]) == pytest.approx(float(world.reward(x[:2]).mean()))
+    assert float(found[39]) == pytest.approx(float(world.reward(x[2:]).mean()))
+    assert float(found[0]) == pytest.approx(float(world.reward(torch.tensor([-3.9]))))
+
+
+def test_what_lies_outside_counts_to_the_near_rim():
+    world = WORLDS["line"]()
+    shares = world.histogram(torch.tensor([[-1e30], [1e30], [9.0], [float("inf")]]))
+    assert (float(shares[0]), float(shares[-1])) == (0.25, 0.75)
+
+
 def test_near_the_start_there_is_no_share():
     q, r = torch.tensor([0.5, 0.5], dtype=torch.float64), torch.tensor([0.0, 1.0], dtype=torch.float64)
     assert Frontier.of(q, r).share(0.5, 0.0) is None

@@ -50,6 +50,14 @@ def test_shared_noise_is_one_draw_for_a_pair():
     assert torch.equal(both.eps[1], one.eps[0])
 
 
+def test_single_images_have_noise_of_their_own():
+    found = NOISINGS["independent"]()(
+        SD, X0[:3], times(10, 10, 10), generator=torch.Generator().manual_seed(0)
+    )
+    assert not torch.allclose(found.eps[0], found.eps[2])
+    torch.testing.assert_close(found.x_t, SD.noise(X0[:3], found.t, found.eps))
+
+
 def test_pairs_are_halves():
     with pytest.raises(ValueError, match="cannot be halved"):
         SharedNoise()(SD, X0[:3], times(1, 1, 1))

@@ -111,6 +111,10 @@ def test_the_best_share_counts_only_where_the_distance_is_comparable():
 
 
 def test_a_method_counts_when_it_gets_there_in_every_setting():
+    absent = {"line, eps: rpo": 0.9, "line, eps: best of n": 0.9, "ring, eps: best of n": 0.9}
+    assert methods_at(absent, 0.8) == 0
+    links = {"line, eps: diffusion_dpo": 0.9, "line, eps: diffusion_dpo hinge": 0.9, "line, eps: dmpo": 0.9}
+    assert methods_at(links, 0.8) == 2
     best = {
         "line, eps: rpo": 0.9,
         "ring, eps: rpo": 0.85,
@@ -119,6 +123,13 @@ def test_a_method_counts_when_it_gets_there_in_every_setting():
         "line, eps: best of n": 0.9,
     }
     assert methods_at(best, 0.8) == 1
+
+
+def test_what_diverged_has_no_place(setting):
+    lost = row("rpo", 1, 0, 0.1, None) | {"kl": None, "reward": None}
+    assert summarise([lost, row("rpo", 1, 1, 0.1, 0.9)]) == [["rpo", "1", "diverged", "–", "–"]]
+    assert best_shares([lost, row("rpo", 1, 1, 0.1, 0.9)]) == {}
+    assert "nan" not in plane([lost, row("mapo", 1, 0, 0.1, 0.9)], setting.frontier, "line")
 
 
 def test_the_plane_shows_every_method(setting):
@@ -143,6 +154,6 @@ def test_the_command_writes_points_and_pictures(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(diffusion, "QUICK", replace(TINY, seeds=1, steps=2, reference_steps=5, measured=200))
     assert main(["bench", "diffusion", "--quick", "--methods", "rpo", "--output", "b.json"]) == 0
     assert "methods_at_80_percent" in capsys.readouterr().out
-    assert (tmp_path / "runs/bench-diffusion/line-eps.svg").read_text().startswith("<svg")
-    assert (tmp_path / "runs/bench-diffusion/exact.json").is_file()
+    assert (tmp_path / "runs/bench-diffusion/quick-part/line-eps.svg").read_text().startswith("<svg")
+    assert (tmp_path / "runs/bench-diffusion/quick-part/exact.json").is_file()
     assert main(["bench", "diffusion", "--tier", "images"]) == 1

@@ -194,8 +194,10 @@ def test_pso_db_by_hand():
     batch = PairErrors(torch.tensor([0.1, 0.3]), torch.tensor([0.2, 0.25]), torch.zeros(2), torch.zeros(2))
     expected = VALUES["pso_db_beta5_neg0.1_prior0.5"]
     assert build_loss("pso_db")(batch).loss.item() == pytest.approx(expected["loss"], rel=1e-6)
-    z = 5 * ((0.0 - 0.0) - torch.tensor([0.08, 0.275]))
+    ref = torch.tensor([0.15, 0.2]), torch.tensor([0.3, 0.1])
+    z = 5 * (torch.tensor([0.12, 0.19]) - torch.tensor([0.08, 0.275]))
     by_hand = torch.nn.functional.softplus(-z).mean() + 0.5 * 0.225
+    batch = PairErrors(batch.policy_w, batch.policy_l, *ref)
     assert build_loss("pso_db", link="sigmoid")(batch).loss.item() == pytest.approx(by_hand.item(), rel=1e-6)
 
 
@@ -326,6 +328,14 @@ def test_sdpo_scales_the_losers_gradient_and_nothing_else():
     torch.testing.assert_close(h[2:], 0.3 * g[2:])
     _, stopped = of("sdpo", mu=1.0)
     assert stopped[2:].abs().max().item() == 0
+
+
+def test_sdpos_scale_is_one_for_the_batch():
+    """Pairs whose losers are 1 and 3 times their winners: λ = (1 - μ) (1 + 1)/(1 + 3) for both, and not one each."""
+    w = torch.ones(2, 3)
+    batch = PredictionBatch(w, w * torch.tensor([[1.0], [3.0]]), *torch.zeros(4, 2, 3))
+    found = build_loss("sdpo", mu=0.6)(batch).metrics["loser_scale"]
+    assert found.item() == pytest.approx(0.4 * 2 / 4, rel=1e-6)
 
 
 def test_a_tie_of_d3po_has_no_gradient_and_a_reversal_swaps_the_sides():

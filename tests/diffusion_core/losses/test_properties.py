@@ -39,7 +39,8 @@ def at_reference(cls: type):
     if issubclass(cls, StepLogProbs):
         return StepLogProbs(*(row(*v, grad=True) for v in (w, lo, w, lo)))
     if cls is SegmentErrors:
-        return SegmentErrors(*(row(*v, grad=True)[:, None] for v in (w, lo, w, lo)), row(1, -1)[:, None])
+        sides = [torch.tensor(v, dtype=torch.float64)[:, None].requires_grad_() for v in (w, lo, w, lo)]
+        return SegmentErrors(*sides, row(1, -1)[:, None])
     if cls is UnpairedErrors:
         return UnpairedErrors(row(*w, grad=True), row(*w, grad=True), torch.tensor([True, False]))
     if cls is InversionErrors:
@@ -222,14 +223,16 @@ def test_the_sign_of_diffusers_orpo_is_turned():
         assert torch.equal(batch.policy_w.grad.sign(), sign * torch.ones(2, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [*LOSSES, "pso_db sigmoid"])
 def test_the_reference_gets_no_gradient(name: str):
-    loss = build_loss(name)
+    loss = build_loss(name.split()[0], **({"link": "sigmoid"} if " " in name else {}))
     batch = at_reference(loss.inputs)
     loss(batch).loss.backward()
     for field in fields(batch):
         value = getattr(batch, field.name)
-        if field.name.startswith("ref") and value.requires_grad and value.is_leaf:
+        if field.name.startswith("ref"):
+            assert value.requires_grad
+            assert value.is_leaf
             assert value.grad is None
 
 
@@ -248,6 +251,16 @@ def test_kto_measures_its_baseline_over_all_processes_where_it_is_told():
     told = build_loss("kto", beta=100.0)(UnpairedErrors(policy, ref, liked, kl=row(0.0)[0]))
     assert own.metrics["kl"].item() == pytest.approx(0.005)
     assert told.loss.item() != pytest.approx(own.loss.item())
+    below = build_loss("kto", beta=100.0)(UnpairedErrors(policy, ref, liked, kl=row(-0.01)[0]))
+    assert below.loss.item() == told.loss.item()  # max(0, ...) is taken of the mean of all
+
+
+def test_kto_weighs_thumbs_up_and_down_by_hand():
+    policy, ref, liked = row(0.05, 0.05), row(0.05, 0.05), torch.tensor([True, False])
+    loss = build_loss("kto", liked_weight=3.0, disliked_weight=1.0)(UnpairedErrors(policy, ref, liked)).loss
+    assert loss.item() == pytest.approx((3 * 0.5 + 1 * 0.5) / 2)
+    one = build_loss("kto", liked_weight=3.0, disliked_weight=0.0)(UnpairedErrors(policy, ref, ~liked)).loss
+    assert one.item() == pytest.approx(3 * 0.5 / 2)
 
 
 def test_low_precision_is_refused():
@@ -258,6 +271,13 @@ def test_low_precision_is_refused():
 def test_unequal_shapes_are_refused():
     with pytest.raises(ValueError, match=r"StepLogProbs\.ref_w has shape \(3,\), policy_w has \(2,\)"):
         StepLogProbs(torch.zeros(2), torch.zeros(2), torch.zeros(3), torch.zeros(2))
+    with pytest.raises(ValueError, match=r"shape \(2, 4\), expected \(B\)"):
+        PairErrors(*torch.zeros(4, 2, 4))
+    with pytest.raises(ValueError, match=r"label must be \(2, 3\) of 1, -1 and 0"):
+        SegmentErrors(*torch.zeros(4, 2, 3), torch.full((2, 3), 0.5))
+    for alpha_bar in (torch.ones(1), torch.tensor([0.5, 0.0, 0.1])):
+        with pytest.raises(ValueError, match=r"alpha_bar must be \(3,\) and above 0"):
+            InversionErrors(*torch.zeros(2, 2, 3), alpha_bar)
     with pytest.raises(ValueError, match="liked must be bool"):
         UnpairedErrors(torch.zeros(2), torch.zeros(2), torch.zeros(2))
 
@@ -277,6 +297,9 @@ def test_unequal_shapes_are_refused():
         ("diffusion_dpo", {"link": "hinge", "label_smoothing": 0.1}, "has no meaning"),
         ("spo", {"clip": 1.0}, r"clip=1.0 must lie in \(0, 1\)"),
         ("inversion_dpo", {"sign": 2}, "sign=2 must be 1"),
+        ("inversion_dpo", {"max_weight": 0.0}, "max_weight=0.0 must be above 0"),
+        ("rpo", {"link": "ipo"}, "sigmoid link"),
+        ("rpo", {"label_smoothing": 0.1}, "sigmoid link"),
         ("sdpo", {"mu": 1.5}, "mu=1.5"),
         ("dmpo", {"alpha": 1.0}, "alpha=1.0"),
         ("rpo", {"kappa": -1.0}, "kappa"),

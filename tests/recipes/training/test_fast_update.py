@@ -147,6 +147,36 @@ def test_merged_and_disabled_adapters_stay_pefts(model):
     assert float((adapted - bare).abs().max()) > 0.1
 
 
+def test_a_deep_copy_trains_its_own_adapter(model):
+    import copy
+
+    import torch
+
+    from recipes.fast_lora import use_fast_lora
+
+    use_fast_lora(model)
+    twin = copy.deepcopy(model)
+    batch = {k: torch.tensor([v]) for k, v in ROWS[0].items()}
+    with torch.autocast("cpu", torch.bfloat16):
+        logps(twin, batch).sum().backward()
+    assert any(p.grad is not None for p in twin.parameters())
+    assert all(p.grad is None for p in model.parameters())
+    assert not any("bf16" in name for name in model.state_dict())
+
+
+def test_packed_batches_count_their_tokens(bench):
+    import json
+
+    from recipes.train import main
+
+    output = bench.root / "sft-counted"
+    words = ["rewriter/sft/smoke", *bench.common, "--output_dir", str(output), "--pairs", str(bench.pairs)]
+    assert main([*words, "--max_steps", "2"]) == 0
+    rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    counted = [row["num_tokens"] for row in rows if "num_tokens" in row]
+    assert 0 < counted[0] < counted[-1] < 2 * 8 * 30
+
+
 def test_what_the_product_does_not_cover_is_left_alone(bench):
     from recipes.arguments import RewriterArguments
     from recipes.fast_lora import use_fast_lora
