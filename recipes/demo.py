@@ -208,11 +208,8 @@ def grpo_stage(args: argparse.Namespace, ledger: Ledger) -> Stage:
     grpo, plan = output / "grpo", output / "plan.json"
     held = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else {}
     if held.get("minutes") != args.minutes or held.get("smoke") != args.smoke:
-        left = 60 * args.minutes - sum(ledger.done[name]["seconds"] for name in ("data", "sft"))
-        slower = seconds_per_step(output / "sft") / PACE.sft_step
-        held = {"minutes": args.minutes, "smoke": args.smoke}
-        held["grpo_steps"] = 2 if args.smoke else grpo_steps(left, slower)
-        held["grpo_seconds"] = round(max(60.0, left - slower * (PACE.evaluation + PACE.grpo_start)))
+        steps, seconds = (2, 3600) if args.smoke else grpo_budget(args, ledger)
+        held = {"minutes": args.minutes, "smoke": args.smoke, "grpo_steps": steps, "grpo_seconds": seconds}
         plan.write_text(json.dumps(held) + "\n", encoding="utf-8")
     steps = held["grpo_steps"]
     argv = ["train", SMOKE_GRPO if args.smoke else CONFIG_GRPO, "--adapter", str(output / "sft" / "rewriter")]
@@ -221,6 +218,13 @@ def grpo_stage(args: argparse.Namespace, ledger: Ledger) -> Stage:
     made = grpo / "rewriter" / "rewriter.json"
     reads = [output / "sft" / "rewriter", *generator_files(args.generator)]
     return Stage("grpo", argv, made, reads, grpo / "metrics.jsonl", steps, run=grpo)
+
+
+def grpo_budget(args: argparse.Namespace, ledger: Ledger) -> tuple[int, int]:
+    """(steps, seconds) that the stages before have left, on a machine as fast as its fine-tuning was."""
+    left = 60 * args.minutes - sum(ledger.done[name]["seconds"] for name in ("data", "sft"))
+    slower = seconds_per_step(args.output / "sft") / PACE.sft_step
+    return grpo_steps(left, slower), round(max(60.0, left - slower * (PACE.evaluation + PACE.grpo_start)))
 
 
 def seconds_per_step(run: Path) -> float:
