@@ -3,9 +3,9 @@
     rewright data sft --output runs/data/sft.jsonl
     rewright train rewriter/sft/shapes_cpu --pairs runs/data/sft.jsonl
 
-TRL's SFTTrainer on conversational prompt-completion rows: the loss is on the rewrite only, in float32 on a CPU, or under autocast to bfloat16 with `fast_bf16`. The pairs are made as
-PromptEnhancer makes them (arXiv:2509.04545): user prompts are simulated from captions, and a pair is kept only where the images of the
-rewrite pass the judge more often than those of the prompt.
+TRL's SFTTrainer on conversational prompt-completion rows: the loss is on the rewrite only, in float32 on a CPU, or under autocast to
+bfloat16 with `fast_bf16`. The pairs are made as PromptEnhancer makes them (arXiv:2509.04545): user prompts are simulated from captions,
+and a pair is kept only where the images of the rewrite pass the judge more often than those of the prompt.
 
 With `initial_adapter` training goes on from a rewriter that exists ("SFT continued").
 

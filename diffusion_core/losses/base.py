@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from diffusion_core.types import LossOutput, PairErrors
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(ABC):
     """A frozen set of hyper-parameters with a pure `__call__(batch) -> LossOutput`.
 
     The class variables say what has to be prepared: which input, how latents are noised (a name of `diffusion_core.noising.NOISINGS`;
@@ -25,8 +26,9 @@ class Loss:
     captions: ClassVar[Literal["shared", "per_image"]] = "shared"
     needs_reference: ClassVar[bool] = True
 
-    def __call__(self, batch: object) -> LossOutput:
-        raise NotImplementedError
+    @abstractmethod
+    def __call__(self, batch: Any) -> LossOutput:
+        """The loss of a batch of type `inputs`: a scalar with a graph, and detached scalars to log."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ BENCHES = {
     "shapes": "how exact the judge is on clean, noisy, blurred and JPEG images, by canvas",
     "update": "seconds of an SFT update, against TRL's batch and PEFT's layers",
     "grpo": "seconds per GRPO step, split, against TRL's defaults (several minutes)",
-    "diffusion": "preference losses on small worlds whose optimum is known (an hour; --quick: minutes; only when asked for)",
+    "diffusion": "preference losses on small worlds whose optimum is known (only when asked for; --quick: some minutes)",
 }
 ON_REQUEST = ("diffusion",)  # evidence about methods rather than speed: not part of `all`
 DIFFUSION_OUTPUT = Path("runs/bench-diffusion")  # every point, and pictures of the planes
