@@ -55,6 +55,8 @@ class SharedNoise:
         generator: Randomness = None,
     ) -> Noised:
         winners = _halves(x0)
+        if isinstance(generator, Sequence):  # one a row, as for the others: the winners' draw for both
+            generator = generator[: len(winners)]
         eps = randn_rows(winners, generator).repeat(2, *[1] * (x0.ndim - 1))
         times = t.double()
         return Noised(process.noise(x0, times, eps), times, eps)

@@ -18,13 +18,14 @@ class Loss(ABC):
 
     The class variables say what has to be prepared: which input, how latents are noised (a name of `diffusion_core.noising.NOISINGS`;
     "reference_inversion" and "partial" are its functions `invert_path` and `partial_noise`; "trajectory" and "forked_step" are roll-outs),
-    whether winner and loser have captions of their own, whether a reference is needed in any of its forms.
+    whether winner and loser have captions of their own, whether a reference is needed, in which parameterisation errors are taken.
     """
 
     inputs: ClassVar[type] = PairErrors
     noising: ClassVar[str] = "shared"
     captions: ClassVar[Literal["shared", "per_image"]] = "shared"
     needs_reference: ClassVar[bool] = True
+    error_space: ClassVar[str] = "native"  # in which errors are taken; "native": what the network predicts
 
     @abstractmethod
     def __call__(self, batch: Any) -> LossOutput:

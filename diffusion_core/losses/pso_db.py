@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch.nn.functional as F
 
@@ -18,6 +19,7 @@ class PSODB(BetaLoss):
     release's other form, −log σ(β ((r_w − ν r_l) − (e_w − ν e_l))), with a reference.
     """
 
+    error_space: ClassVar[str] = "eps"
     beta: float = 5.0
     nu: float = 0.1
     prior: float = 0.5
@@ -27,6 +29,10 @@ class PSODB(BetaLoss):
         super().__post_init__()
         if self.link not in ("hinge", "sigmoid"):
             raise ValueError(f"unknown link {self.link!r}; known: hinge, sigmoid")
+
+    @property
+    def needs_reference(self) -> bool:  # type: ignore[override] - here it depends on the link
+        return self.link == "sigmoid"
 
     def __call__(self, batch: PairErrors) -> LossOutput:
         m_B = batch.policy_w - self.nu * batch.policy_l
