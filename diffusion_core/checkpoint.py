@@ -26,7 +26,11 @@ class Checkpoints:
 
     def found(self) -> list[Path]:
         """Checkpoint folders by step."""
-        named = [(int(m.group(1)), path) for path in self.folder.glob("checkpoint-*") if (m := _NAME.fullmatch(path.name))]
+        named = [
+            (int(m.group(1)), path)
+            for path in self.folder.glob("checkpoint-*")
+            if (m := _NAME.fullmatch(path.name))
+        ]
         return [path for _, path in sorted(named)]
 
     def save(self, step: int, state: dict[str, Any], *, seconds: float) -> Path:
@@ -36,7 +40,9 @@ class Checkpoints:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         torch.save(state, part / STATE)
-        (part / FACTS).write_text(json.dumps({"global_step": step, "seconds": seconds}) + "\n", encoding="utf-8")
+        (part / FACTS).write_text(
+            json.dumps({"global_step": step, "seconds": seconds}) + "\n", encoding="utf-8"
+        )
         shutil.rmtree(place, ignore_errors=True)
         part.rename(place)
         for old in self.found()[: -self.keep]:

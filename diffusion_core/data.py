@@ -35,7 +35,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 CAPTIONS = "captions.jsonl"
 SIDES = ("chosen", "rejected")
-OPTIONAL = ("prompt_rejected", "score_chosen", "score_rejected", "prob_chosen", "spec")
+OPTIONAL = ("prompt_rejected", "score_chosen", "score_rejected", "prob_chosen", "segments", "spec")
 _SHOWN = 3  # faults spelt out in a message
 _STEM = re.compile(r"\w[\w.-]{0,120}")
 
@@ -50,7 +50,8 @@ class Pair:
 
     `id` is stable: the row's own, or a hash of its content. `prompt_rejected` is a caption of the loser's own (DCPO,
     arXiv:2502.06023); None: the same prompt. `prob_chosen` is the probability that `chosen` is the better one (the soft labels
-    of SmPO); None: unknown. `spec` is what the prompt asks for, in the terms of whoever judges it; opaque here.
+    of SmPO); None: unknown. `segments` are the preferences of equal stretches of a video (DenseDPO, arXiv:2506.03517): 1 where the
+    chosen one is better, -1 where the rejected one is, 0 for a tie; None: the whole video. `spec` is what the prompt asks for, in the terms of whoever judges it; opaque here.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Pair:
     score_chosen: float | None = None
     score_rejected: float | None = None
     prob_chosen: float | None = None
+    segments: Sequence[int] | None = None
     spec: Mapping[str, Any] | None = None
 
     @property
@@ -169,6 +171,10 @@ def fault_of(pair: Pair) -> str | None:
         )
     if pair.prob_chosen is not None and not 0 <= pair.prob_chosen <= 1:
         return f"prob_chosen is {pair.prob_chosen:g}; a probability lies in [0, 1]"
+    if pair.segments is not None and not (
+        pair.segments and all(label in (1, -1, 0) for label in pair.segments)
+    ):
+        return f"segments is {pair.segments!r}; give a list of 1, -1 and 0, one a stretch of the video"
     for side in SIDES:
         media = getattr(pair, side)
         if isinstance(media, Path) and not media.exists():

@@ -65,7 +65,13 @@ class Times:
         return cls("uniform" if isinstance(process, DDPM) else "logit_normal")
 
     def quantiles(
-        self, seed: int, pairs: Sequence[int], visits: Sequence[int], draws: int, positions: Sequence[int] | None, total: int
+        self,
+        seed: int,
+        pairs: Sequence[int],
+        visits: Sequence[int],
+        draws: int,
+        positions: Sequence[int] | None,
+        total: int,
     ) -> Tensor:
         """(len(pairs) · draws,) in [0, 1), a pair's draws next to each other.
 

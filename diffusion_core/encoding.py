@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,20 +51,30 @@ class PairBatch:
 class EncodedPairs:
     """The encoded pairs of a folder. `pairs` and their order are those it was made from."""
 
-    def __init__(self, folder: Path, pairs: Sequence[Pair], prompts: Sequence[str], *, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pairs: Sequence[Pair],
+        prompts: Sequence[str],
+        *,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.folder, self.pairs, self.device = folder, list(pairs), device
         self._rows = {prompt: row for row, prompt in enumerate(prompts)}
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def batch(self, index: Sequence[int], dropped: Sequence[bool] | None = None, *, per_image: bool = False) -> PairBatch:
+    def batch(
+        self, index: Sequence[int], dropped: Sequence[bool] | None = None, *, per_image: bool = False
+    ) -> PairBatch:
         """The pairs `index`. Where `dropped`, the empty prompt stands for a pair's own. `per_image`: losers have captions of their own."""
         chosen = [self.pairs[i] for i in index]
         empty = dropped or [False] * len(index)
         words_w = ["" if off else pair.prompt for pair, off in zip(chosen, empty, strict=True)]
         words_l = [
-            w if w == "" or not per_image else pair.prompt_rejected or pair.prompt for w, pair in zip(words_w, chosen, strict=True)
+            w if w == "" or not per_image else pair.prompt_rejected or pair.prompt
+            for w, pair in zip(words_w, chosen, strict=True)
         ]
         x_w, x_l = self._latents(index)
         both = self.conditioning([*words_w, *words_l])
@@ -82,7 +92,9 @@ class EncodedPairs:
         """Rows of the cached embeddings, on the device. Raises KeyError for a prompt that was not encoded."""
         missing = [prompt for prompt in prompts if prompt not in self._rows]
         if missing:
-            raise KeyError(f"the prompt {missing[0]!r} was not encoded; encode it with the pairs (`extra_prompts`)")
+            raise KeyError(
+                f"the prompt {missing[0]!r} was not encoded; encode it with the pairs (`extra_prompts`)"
+            )
         rows = [self._rows[prompt] for prompt in prompts]
         found = [self._text(row) for row in rows]
         return Cond.cat(found).trimmed().map(lambda value: value.to(self.device))
@@ -95,7 +107,9 @@ class EncodedPairs:
 
     def _latents(self, index: Sequence[int]) -> tuple[Tensor, Tensor]:
         rows = [(self._open(f"latents-{i // SHARD:05d}"), i % SHARD) for i in index]
-        x_w, x_l = (torch.stack([held[side][inside] for held, inside in rows]) for side in ("chosen", "rejected"))
+        x_w, x_l = (
+            torch.stack([held[side][inside] for held, inside in rows]) for side in ("chosen", "rejected")
+        )
         return x_w.float().to(self.device), x_l.float().to(self.device)
 
     def _open(self, name: str) -> Mapping[str, Any]:
@@ -116,10 +130,35 @@ class CachedConditioner:
         self.encoded = encoded
 
     def __call__(self, prompts: Sequence[str], *, negative: bool = False) -> Cond:
-        return self.encoded.conditioning([NEGATIVE if negative and not prompt else prompt for prompt in prompts])
+        return self.encoded.conditioning(
+            [NEGATIVE if negative and not prompt else prompt for prompt in prompts]
+        )
 
     def modules(self) -> dict[str, torch.nn.Module]:
         return {}
+
+
+class Released:
+    """In the place of a decoder that was let go."""
+
+    def canvas(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        raise RuntimeError("the decoder was let go after the pairs were encoded; load the generator again")
+
+    def decode(self, latents: Tensor) -> Tensor:
+        raise RuntimeError(
+            "the decoder was let go after the pairs were encoded; load the generator again to draw with it"
+        )
+
+    encode = decode
+
+    def modules(self) -> dict[str, torch.nn.Module]:
+        return {}
+
+
+def without_encoders(generator: Generator, encoded: EncodedPairs, *, keep_decoder: bool) -> Generator:
+    """The generator without its text encoders, which the cache stands for, and without its decoder unless pictures are to be drawn."""
+    decoder = generator.decoder if keep_decoder else Released()
+    return replace(generator, conditioner=CachedConditioner(encoded), decoder=decoder)
 
 
 class _Shard(Mapping[str, Any]):
@@ -154,7 +193,16 @@ def encode(
     A folder made from other pairs, another encoder or another canvas is not touched: a new one is made beside it, named by a fingerprint.
     Raises ValueError for an image that gives latents that are not finite.
     """
-    prompts = list(dict.fromkeys([NEGATIVE, "", *[p for pair in pairs for p in (pair.prompt, pair.prompt_rejected) if p], *extra_prompts]))
+    prompts = list(
+        dict.fromkeys(
+            [
+                NEGATIVE,
+                "",
+                *[p for pair in pairs for p in (pair.prompt, pair.prompt_rejected) if p],
+                *extra_prompts,
+            ]
+        )
+    )
     mark = fingerprint(generator, pairs, prompts, canvas)
     place = folder / mark
     place.mkdir(parents=True, exist_ok=True)
@@ -174,7 +222,15 @@ def encode(
         if on_progress is not None:
             on_progress(done, total)
     (place / MANIFEST).write_text(
-        json.dumps({"generator": generator.name, "pairs": len(pairs), "prompts": len(prompts), "canvas": list(canvas)}) + "\n"
+        json.dumps(
+            {
+                "generator": generator.name,
+                "pairs": len(pairs),
+                "prompts": len(prompts),
+                "canvas": list(canvas),
+            }
+        )
+        + "\n"
     )
     return EncodedPairs(place, pairs, prompts, device=generator.device)
 
@@ -190,12 +246,16 @@ def _encode_texts(generator: Generator, prompts: Sequence[str], batch: int) -> d
 
 
 @torch.inference_mode()
-def _encode_images(generator: Generator, pairs: Sequence[Pair], canvas: tuple[int, ...], batch: int) -> dict[str, Tensor]:
+def _encode_images(
+    generator: Generator, pairs: Sequence[Pair], canvas: tuple[int, ...], batch: int
+) -> dict[str, Tensor]:
     sides: dict[str, list[Tensor]] = {"chosen": [], "rejected": []}
     for start in range(0, len(pairs), batch):
         part = pairs[start : start + batch]
         for side, found in sides.items():
-            pixels = torch.stack([read_pixels(getattr(pair, side), canvas) for pair in part]).to(generator.device)
+            pixels = torch.stack([read_pixels(getattr(pair, side), canvas) for pair in part]).to(
+                generator.device
+            )
             latents = generator.decoder.encode(pixels).float().cpu()
             finite = latents.flatten(1).isfinite().all(1)
             if not bool(finite.all()):
@@ -215,7 +275,9 @@ def _save(path: Path, tensors: dict[str, Tensor]) -> None:
     part.replace(path)
 
 
-def fingerprint(generator: Generator, pairs: Sequence[Pair], prompts: Sequence[str], canvas: tuple[int, ...]) -> str:
+def fingerprint(
+    generator: Generator, pairs: Sequence[Pair], prompts: Sequence[str], canvas: tuple[int, ...]
+) -> str:
     """Of everything that decides the encoded values: encoders' weights, images (by content, or by size and time of a file), prompts, canvas."""
     digest = hashlib.sha256(repr((canvas, list(prompts))).encode())
     for name, module in sorted({**generator.conditioner.modules(), **generator.decoder.modules()}.items()):

@@ -38,6 +38,10 @@ class Conditioner(Protocol):
 class Decoder(Protocol):
     """Between the denoiser's space (B, C, H, W) and pixels (B, 3, H', W') in [0, 1]."""
 
+    def canvas(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Height and width in pixels (frames, height and width of a video) of a sample of this shape in the denoiser's space."""
+        ...
+
     def decode(self, latents: Tensor) -> Tensor: ...
 
     def encode(self, pixels: Tensor) -> Tensor: ...
@@ -109,6 +113,11 @@ class Generator:
             steps=self.steps if steps is None else steps,
             guidance=self.guidance if guidance is None else guidance,
         )
+
+    @property
+    def canvas(self) -> tuple[int, ...]:
+        """Height and width of a picture in pixels; frames, height and width of a video."""
+        return self.decoder.canvas(self.shape)
 
     def modules(self) -> dict[str, torch.nn.Module]:
         """All networks, by name."""

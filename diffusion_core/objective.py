@@ -5,6 +5,7 @@ A batch is [winners; losers] in one forward pass, each pair `draws` times. Error
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +97,13 @@ class Objective:
 
         noised = self.noise(self.process, x0, t, predict, rows)
         target = self.process.target(self.kind, x0, noised.eps, noised.t)
-        return Asked(noised.x_t, noised.t, cond, target.float(), error_weight(self.process, self.kind, self.space, noised.t).to(x0.device))
+        return Asked(
+            noised.x_t,
+            noised.t,
+            cond,
+            target.float(),
+            error_weight(self.process, self.kind, self.space, noised.t).to(x0.device),
+        )
 
     def __call__(
         self,
@@ -131,7 +138,9 @@ class Objective:
         if issubclass(self.loss.inputs, UnpairedErrors):
             return self.loss(_unpaired(found, mean_over_processes))
         if issubclass(self.loss.inputs, SoftPairErrors):
-            return self.loss(SoftPairErrors(policy_w, policy_l, ref_w, ref_l, self._probabilities(batch, policy_w)))
+            return self.loss(
+                SoftPairErrors(policy_w, policy_l, ref_w, ref_l, self._probabilities(batch, policy_w))
+            )
         return self.loss(found)
 
     def reference_errors(
@@ -188,13 +197,17 @@ def errors(asked: Asked, said: Tensor) -> Tensor:
 def segment_errors(asked: Asked, said: Tensor, segments: int) -> Tensor:
     """(R, segments): as `errors`, for equal stretches of the frames (axis 2 of (R, C, F, H, W)); a latent frame belongs to one of them."""
     if said.ndim != 5:
-        raise ValueError(f"segments are stretches of a video (R, C, F, H, W); the samples have shape {tuple(said.shape)}")
+        raise ValueError(
+            f"segments are stretches of a video (R, C, F, H, W); the samples have shape {tuple(said.shape)}"
+        )
     frames = said.shape[2]
     if segments > frames:
-        raise ValueError(f"{segments} segments are labelled, and the video has {frames} latent frames: give at most one label a frame")
+        raise ValueError(
+            f"{segments} segments are labelled, and the video has {frames} latent frames: give at most one label a frame"
+        )
     square = (said - asked.target).square().mean((1, 3, 4)) * asked.weight_R.unsqueeze(1)
     edges = [round(i * frames / segments) for i in range(segments + 1)]
-    return torch.stack([square[:, a:b].mean(1) for a, b in zip(edges, edges[1:], strict=False)], 1)
+    return torch.stack([square[:, a:b].mean(1) for a, b in itertools.pairwise(edges)], 1)
 
 
 def error_weight(process: Process, kind: str, space: str, t: Tensor) -> Tensor:
@@ -221,4 +234,6 @@ def _unpaired(found: PairErrors, mean_over_processes: Callable[[Tensor], Tensor]
     policy, ref = torch.cat([found.policy_w, found.policy_l]), torch.cat([found.ref_w, found.ref_l])
     liked = torch.arange(len(policy), device=policy.device) < len(found.policy_w)
     gain = (ref - policy).detach().mean()
-    return UnpairedErrors(policy, ref, liked, gain if mean_over_processes is None else mean_over_processes(gain))
+    return UnpairedErrors(
+        policy, ref, liked, gain if mean_over_processes is None else mean_over_processes(gain)
+    )

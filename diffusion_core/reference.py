@@ -62,7 +62,9 @@ def adapters_off(denoiser: Denoiser) -> Iterator[None]:
     """The denoiser without its PEFT adapters, bit for bit its base, inside the block."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    layers = [m for net in denoiser.modules().values() for m in net.modules() if isinstance(m, BaseTunerLayer)]
+    layers = [
+        m for net in denoiser.modules().values() for m in net.modules() if isinstance(m, BaseTunerLayer)
+    ]
     trained = [p for layer in layers for p in layer.parameters() if p.requires_grad]
     for layer in layers:
         layer.enable_adapters(False)
@@ -88,7 +90,9 @@ def choose(mode: str, loss: Loss, *, adapter: bool, fixed_draws: int = 0) -> str
     if mode == "auto":
         return "none" if not needed else "adapter_off" if adapter else "frozen_copy"
     if mode == "none" and needed:
-        raise ValueError(f"reference=none: {name} measures every error against a reference; take auto, or a loss without one (mapo, sft)")
+        raise ValueError(
+            f"reference=none: {name} measures every error against a reference; take auto, or a loss without one (mapo, sft)"
+        )
     if mode == "adapter_off" and not adapter:
         raise ValueError(
             "reference=adapter_off: all weights train, so the network without an adapter is the policy itself; take frozen_copy, "
@@ -121,14 +125,20 @@ def check_policy(network: nn.Module, mode: str) -> None:
     """Raise ValueError where what trains does not fit the reference: weights beside the adapter, or dropout that is on."""
     names = [name for name, p in network.named_parameters() if p.requires_grad]
     if not names:
-        raise ValueError("no parameter of the network trains; give lora_r above 0, or lora_r: 0 to train all weights")
+        raise ValueError(
+            "no parameter of the network trains; give lora_r above 0, or lora_r: 0 to train all weights"
+        )
     beside = [name for name in names if "lora_" not in name]
     if mode == "adapter_off" and beside:
         raise ValueError(
             f"reference=adapter_off, but {len(beside)} weights beside the adapter train ({beside[0]}, ...): the network without its adapter "
             "is then no fixed reference; freeze them, or take frozen_copy"
         )
-    on = [name for name, m in network.named_modules() if isinstance(m, nn.modules.dropout._DropoutNd) and m.training and m.p > 0]
+    on = [
+        name
+        for name, m in network.named_modules()
+        if isinstance(m, nn.modules.dropout._DropoutNd) and m.training and m.p > 0
+    ]
     if on:
         raise ValueError(
             f"dropout is on in {len(on)} layers ({on[0]}, ...): policy and reference would see different networks and their margin be noise; "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,9 @@ from diffusion_core.reference import Reference, check_policy
 from diffusion_core.types import Cond, LossOutput, Time
 
 Row = dict[str, float]
-Evaluate = Callable[[int], Mapping[str, float]]  # step -> numbers; "reward" among them is what early stopping follows
+Evaluate = Callable[
+    [int], Mapping[str, float]
+]  # step -> numbers; "reward" among them is what early stopping follows
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ class PreferenceTrainer:
             raise ValueError(f"no pair is left to train on: {len(pairs)} pairs, all held out")
         for network in denoiser.modules().values():
             check_policy(network.eval(), reference_mode)
-        self.named = {n: p for net in denoiser.modules().values() for n, p in net.named_parameters() if p.requires_grad}
+        self.named = {
+            n: p for net in denoiser.modules().values() for n, p in net.named_parameters() if p.requires_grad
+        }
         self.optimizer = make_optimizer(list(self.named.values()), config)
         self.policy, self.optimizer = accelerator.prepare(Policy(denoiser), self.optimizer)
         self.ema = {n: p.detach().clone() for n, p in self.named.items()} if config.ema_decay else None
@@ -153,7 +157,10 @@ class PreferenceTrainer:
     def _order(self, epoch: int) -> list[int]:
         if getattr(self, "_epoch", None) != epoch:
             rng = torch.Generator().manual_seed(seed_of(self.config.seed, "epoch", epoch))
-            self._epoch, self._permutation = epoch, torch.randperm(len(self.train_index), generator=rng).tolist()
+            self._epoch, self._permutation = (
+                epoch,
+                torch.randperm(len(self.train_index), generator=rng).tolist(),
+            )
         return self._permutation
 
     def batch(self, slots: Sequence[Slot]) -> PairBatch:
@@ -204,12 +211,22 @@ class PreferenceTrainer:
                 self._refuse_nan(output.loss, slots)
                 self.accelerator.backward(output.loss / self.config.accumulation)
             found.append(output)
-        norm = torch.nn.utils.clip_grad_norm_(list(self.named.values()), self.config.max_grad_norm or math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(
+            list(self.named.values()), self.config.max_grad_norm or math.inf
+        )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._update_ema()
-        row = {name: float(torch.stack([o.metrics[name].float() for o in found]).mean()) for name in found[0].metrics}
-        return {"loss": float(torch.stack([o.loss.detach() for o in found]).mean()), **row, "grad_norm": float(norm), "lr": rate}
+        row = {
+            name: float(torch.stack([o.metrics[name].float() for o in found]).mean())
+            for name in found[0].metrics
+        }
+        return {
+            "loss": float(torch.stack([o.loss.detach() for o in found]).mean()),
+            **row,
+            "grad_norm": float(norm),
+            "lr": rate,
+        }
 
     def loss_of(self, slots: Sequence[Slot]) -> LossOutput:
         """The loss of a micro-batch, with its graph."""
@@ -232,7 +249,7 @@ class PreferenceTrainer:
         if not bool(loss.isfinite()):
             names = ", ".join(self.pairs.pairs[s.pair].id for s in slots[:4])
             raise FloatingPointError(
-                f"the loss of step {self.step} is {float(loss)} (pairs {names}); nothing of this step was kept. Lower the learning rate, look at "
+                f"the loss of step {self.step} is {float(loss.detach())} (pairs {names}); nothing of this step was kept. Lower the learning rate, look at "
                 f"those pairs, or train in float32; the run goes on from its newest checkpoint"
             )
 
@@ -254,7 +271,9 @@ class PreferenceTrainer:
 
     def _log(self, means: Means) -> None:
         row = means.take(self.accelerator)
-        if "winner_error_gap" in row and self.displacement.add(row["winner_error_gap"], row["loser_error_gap"]):
+        if "winner_error_gap" in row and self.displacement.add(
+            row["winner_error_gap"], row["loser_error_gap"]
+        ):
             row["displacement"] = 1.0
         self._tell(row)
 
@@ -287,7 +306,7 @@ class PreferenceTrainer:
                 output = self.objective(
                     self.batch(slots), self.denoiser.raw, self.reference, [-1] * len(slots), ref_errors=known
                 )
-            row = {"loss": float(output.loss), **{k: float(v) for k, v in output.metrics.items()}}
+            row = {"loss": float(output.loss.detach()), **{k: float(v) for k, v in output.metrics.items()}}
             means.add(row, weight=len(slots))
         return means.take(None)
 
@@ -297,10 +316,20 @@ class PreferenceTrainer:
             return
         if self.table is None:
             table = torch.zeros(
-                2, len(self.pairs), self.config.fixed_draws + 1, self.objective.draws, device=self.accelerator.device
+                2,
+                len(self.pairs),
+                self.config.fixed_draws + 1,
+                self.objective.draws,
+                device=self.accelerator.device,
             )
-            rank, world, size = self.accelerator.process_index, self.accelerator.num_processes, self.config.batch_size
-            wanted = [(i, v) for v in range(self.config.fixed_draws) for i in self.train_index] + [(i, -1) for i in self.validation]
+            rank, world, size = (
+                self.accelerator.process_index,
+                self.accelerator.num_processes,
+                self.config.batch_size,
+            )
+            wanted = [(i, v) for v in range(self.config.fixed_draws) for i in self.train_index] + [
+                (i, -1) for i in self.validation
+            ]
             mine = wanted[rank::world]
             for start in range(0, len(mine), size):
                 pairs, visits = (list(column) for column in zip(*mine[start : start + size], strict=True))

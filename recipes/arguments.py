@@ -28,7 +28,9 @@ _FORBID = ConfigDict(extra="forbid")
 class RunArguments:
     """What every recipe understands."""
 
-    recipe: str = _arg("", "which recipe the configuration is for: generator, rewriter_sft or rewriter_grpo")
+    recipe: str = _arg(
+        "", "which recipe the configuration is for: diffusion_pref, generator, rewriter_sft or rewriter_grpo"
+    )
     dry_run: bool = _arg(
         False, "check everything, print the resolved configuration and the first rows, train nothing"
     )

@@ -12,7 +12,8 @@ from pathlib import Path
 Series = list[tuple[float, float]]
 
 # What is worth a picture, in order: (title, the names it may have, the first that is there is drawn; more than one line may share a chart).
-CHARTS: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
+ChartTable = tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...]
+CHARTS: ChartTable = (
     ("reward", (("rewrites", ("reward",)), ("original prompts", ("image_reward/baseline",)))),
     ("strict accuracy in training", (("", ("image_reward/part/strict",)),)),
     ("loss", (("training", ("loss",)), ("validation", ("eval_loss",)))),
@@ -52,10 +53,10 @@ def read_series(path: Path) -> dict[str, Series]:
     return found
 
 
-def charts(series: Mapping[str, Series]) -> list[Chart]:
+def charts(series: Mapping[str, Series], wanted: ChartTable = CHARTS) -> list[Chart]:
     """The charts that have at least two points."""
     drawn = []
-    for title, lines in CHARTS:
+    for title, lines in wanted:
         picked: list[tuple[str, Series]] = []
         for label, names in lines:
             name = next((n for n in names if len(series.get(n, ())) >= 2), None)

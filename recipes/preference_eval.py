@@ -1,7 +1,7 @@
 """What a generator under training draws: the same prompts on the same seeds at every evaluation, scored and laid out as a sheet.
 
-    samples/step-000100.png     the pictures, a row a prompt
-    samples/step-000100.json    prompt, seed and value of each
+samples/step-000100.png     the pictures, a row a prompt
+samples/step-000100.json    prompt, seed and value of each
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import numpy as np
 from recipes.evaluation_sets import OURS, Prompt
 from recipes.terminal import progress
 
-SEED = 77_000  # of the first image; training draws no noise from whole-number seeds below 2**32 that matter here
+SEED = (
+    77_000  # of the first image; training draws no noise from whole-number seeds below 2**32 that matter here
+)
 SHOWN = 8  # prompts on a sheet; the first ones, not the best
 
 
@@ -92,7 +94,9 @@ class Watch:
         for start in range(0, len(samples), self.reward.max_batch):
             part = slice(start, start + self.reward.max_batch)
             pixels = as_uint8(torch.stack([sample.pixels for sample in samples[part]]))
-            items = [Item(p.prompt, p.prompt, p.spec or {}, p.row_id, p.row_id, SEED + k) for p, k in rows[part]]
+            items = [
+                Item(p.prompt, p.prompt, p.spec or {}, p.row_id, p.row_id, SEED + k) for p, k in rows[part]
+            ]
             found += self.reward.score(Media(pixels), items).value.tolist()
         return np.array(found, dtype=np.float64).reshape(shape)
 
@@ -107,7 +111,11 @@ class Watch:
         shown = [shrink(image) for image in images[: SHOWN * self.seeds]]
         save_png(sheet(shown, self.seeds), self.path(step, ".png"))
         rows = [
-            {"prompt": prompt.prompt, "seed": SEED + k, "value": None if math.isnan(values[p, k]) else float(values[p, k])}
+            {
+                "prompt": prompt.prompt,
+                "seed": SEED + k,
+                "value": None if math.isnan(values[p, k]) else float(values[p, k]),
+            }
             for p, prompt in enumerate(self.prompts)
             for k in range(self.seeds)
         ]
@@ -148,6 +156,8 @@ def _first_frames(samples: Sequence[Any]) -> list[Any]:
     from dataclasses import replace
 
     return [
-        sample if sample.pixels.ndim == 3 else replace(sample, pixels=sample.pixels[:, sample.pixels.shape[1] // 2])
+        sample
+        if sample.pixels.ndim == 3
+        else replace(sample, pixels=sample.pixels[:, sample.pixels.shape[1] // 2])
         for sample in samples
     ]

@@ -53,8 +53,6 @@ def run(args: argparse.Namespace) -> int:
 
 def write_report(folder: Path, curves: Sequence[Path] = (), also: Sequence[Path] = ()) -> Path:
     """Write `folder/report.html` and return its path. Raises FileNotFoundError where there is no evaluation."""
-    from jinja2 import Environment, StrictUndefined
-
     evaluations = [(place, _evaluation(place)) for place in (*also, folder)]
     sets = [
         set_view(name, analysis, place / "sets" / name)
@@ -62,13 +60,8 @@ def write_report(folder: Path, curves: Sequence[Path] = (), also: Sequence[Path]
         for name, analysis in found["sets"].items()
     ]
     main = evaluations[-1][1]
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.from_string(
-        (files("recipes") / "templates" / "report.html.j2").read_text(encoding="utf-8")
-    )
-    html = page.render(
+    html = render(
+        "report.html.j2",
         sets=sets,
         headline=next((view for view in sets if view["name"] == main["headline"]), sets[0]),
         runs=[view for place in curves if (view := run_view(place))],
@@ -81,6 +74,18 @@ def write_report(folder: Path, curves: Sequence[Path] = (), also: Sequence[Path]
     part.write_text(html, encoding="utf-8")
     part.replace(path)
     return path
+
+
+def render(template: str, **content: Any) -> str:
+    """A page of recipes/templates, with the common style inside."""
+    from jinja2 import Environment, StrictUndefined
+
+    folder = files("recipes") / "templates"
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.from_string((folder / template).read_text(encoding="utf-8"))
+    return page.render(style=(folder / "style.css").read_text(encoding="utf-8"), **content)
 
 
 def _evaluation(folder: Path) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def save_lora(generator: Generator, folder: str | Path) -> None:
     Raises:
         ValueError: if there is no adapter.
     """
-    from diffusers import StableDiffusion3Pipeline
+    from diffusers import StableDiffusion3Pipeline, StableDiffusionPipeline
     from diffusers.loaders import PeftAdapterMixin
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
@@ -106,9 +106,8 @@ def save_lora(generator: Generator, folder: str | Path) -> None:
     name, module = network(generator)
     config = _peft_config(generator)
     state = {k: v.detach().cpu().contiguous() for k, v in get_peft_model_state_dict(module).items()}
-    pipe = getattr(generator.conditioner, "pipe", None)
-    # all transformers share one format, so SD3's writer serves the classes that have none
-    writer = type(pipe) if hasattr(pipe, "save_lora_weights") else StableDiffusion3Pipeline
+    # All UNets share one format, and so do all transformers: the network's name is enough, and the pipeline may be gone.
+    writer = StableDiffusionPipeline if name == "unet" else StableDiffusion3Pipeline
     metadata = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
     writer.save_lora_weights(
         folder, **{f"{name}_lora_layers": state, f"{name}_lora_adapter_metadata": metadata}

@@ -1,0 +1,287 @@
+"""The parts of a preference run around its loop: loading and encoding, the record, and what comes out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recipes.configuration import ConfigError
+from recipes.diffusion_pref import MAY_CHANGE, Run
+from recipes.run_record import RunRecord
+from recipes.terminal import progress, remark, say
+
+LORA, NETWORK, CACHE, SAMPLES = "lora", "network", "encoded", "samples"
+
+
+def load(made: Run, pairs: Sequence[Any], output: Path, accelerator: Any) -> tuple[Any, Any, list[Any]]:
+    """(generator ready to train, encoded pairs, prompts of the evaluation). Text encoders are gone from it, and the decoder unless it draws."""
+    import torch
+
+    from diffusion_core.adapters.lora_io import add_lora
+    from diffusion_core.encoding import encode, without_encoders
+    from recipes.preference_eval import eval_prompts
+
+    args = made.train
+    prompts = eval_prompts(args.eval_prompts, args.eval_count) if args.eval_prompts else []
+    generator = load_generator(made, accelerator)
+    canvas = generator.canvas if made.model.canvas is None else tuple(made.model.canvas)
+    with accelerator.main_process_first(), progress("encoding", 2 * len(pairs)) as ticker:
+        done = 0
+
+        def tick(now: int, total: int) -> None:
+            nonlocal done
+            ticker.advance(now - done)
+            done = now
+
+        try:
+            encoded = encode(
+                generator,
+                pairs,
+                output / CACHE,
+                canvas,
+                extra_prompts=[prompt.prompt for prompt in prompts],
+                batch=made.data.encode_batch,
+                on_progress=tick,
+            )
+        except ValueError as error:
+            raise ConfigError(f"pairs: {error}") from error
+    generator = without_encoders(generator, encoded, keep_decoder=bool(prompts))
+    for network in generator.denoiser.modules().values():
+        network.requires_grad_(not made.model.lora_r)
+    if made.model.lora_r:
+        torch.manual_seed(args.seed)
+        add_lora(generator, made.model.lora_r, made.model.lora_alpha, made.model.lora_targets)
+    if made.model.gradient_checkpointing:
+        for network in generator.denoiser.modules().values():
+            network.enable_gradient_checkpointing()
+    return generator, encoded, prompts
+
+
+def load_generator(made: Run, accelerator: Any) -> Any:
+    """Raises ConfigError naming the model where it cannot be loaded or trained."""
+    import torch
+
+    from diffusion_core.generator import Generator
+
+    model = made.model
+    options: dict[str, Any] = {}
+    if model.canvas is not None:
+        options["canvas"] = tuple(model.canvas)
+    if model.quantize != "none":
+        options["quantize"] = model.quantize
+    try:
+        generator = Generator.from_pretrained(
+            model.model, device=str(accelerator.device), dtype=getattr(torch, model.dtype), **options
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"model: {error}") from error
+    if not generator.denoiser.modules():
+        raise ConfigError(f"model: {model.model} has no network to train")
+    return generator
+
+
+@dataclass
+class PreferenceRecord:
+    """`run.json` of a preference run, and whether it is over already or was another one."""
+
+    record: RunRecord
+    made: Run
+    output: Path
+
+    def settled(self) -> bool:
+        """Whether this very run is over. Raises ConfigError where another run lies in the folder; clears it with --fresh."""
+        from recipes.resume import check_same_run, newest_checkpoint
+
+        if self.made.run.fresh:
+            newest_checkpoint(self.output, fresh=True)
+            for name in (SAMPLES, LORA, NETWORK):
+                shutil.rmtree(self.output / name, ignore_errors=True)
+            for name in ("metrics.jsonl", "run.json", "summary.json", "report.html"):
+                (self.output / name).unlink(missing_ok=True)
+            return False
+        allowed = (
+            MAY_CHANGE if self.made.train.lr_scheduler_type == "constant" else MAY_CHANGE - {"max_steps"}
+        )
+        check_same_run(self.output, self.record.config, allowed, self.record.inputs)
+        before = self.record._read()
+        same = before.get("config", {}) == json.loads(json.dumps(dict(self.record.config), default=str))
+        if before.get("status") == "finished" and same:
+            say(f"{self.output} holds this run, finished; --fresh starts it over")
+            return True
+        return False
+
+    def start(self, resumed_from: str | None) -> None:
+        self.record.start(resumed_from=resumed_from)
+
+    def finish(self, status: str, **result: Any) -> None:
+        self.record.finish(status, **result)
+
+
+def record_of(
+    made: Run, pairs: Sequence[Any], output: Path, generator: Any, encoded: Any
+) -> PreferenceRecord:
+    from recipes.licences import LicenceRefused, require_commercial
+
+    licences = {
+        "model": made.model.model_licence or generator.licence,
+        "pairs": made.data.pairs_licence or pairs_licence(made.data.pairs),
+    }
+    if made.train.reward:
+        licences["reward"] = made.train.reward_licence or getattr(_reward(made), "licence", "unknown")
+    if made.run.commercial_only:
+        try:
+            require_commercial(licences)
+        except LicenceRefused as error:
+            raise ConfigError(str(error)) from error
+    record = RunRecord(
+        output,
+        "diffusion_pref",
+        made.flat,
+        seeds={"seed": made.train.seed},
+        licences=licences,
+        datasets=[{"path": made.data.pairs, "pairs": len(pairs), "encoded": encoded.folder.name}],
+        models={
+            "model": made.model.model,
+            "network": type(next(iter(generator.denoiser.modules().values()))).__name__,
+        },
+        inputs={"pairs and encoders": encoded.folder.name},
+    )
+    return PreferenceRecord(record, made, output)
+
+
+def pairs_licence(source: str) -> str:
+    """What the manifest beside the pairs says, or "unknown"."""
+    manifest = Path(source) / "pairs.json"
+    try:
+        return json.loads(manifest.read_text(encoding="utf-8")).get("licence") or "unknown"
+    except (OSError, ValueError):
+        return "unknown"
+
+
+def _reward(made: Run) -> Any:
+    from rewards.external import load_reward
+
+    try:
+        return load_reward(made.train.reward)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"reward: {error}") from error
+
+
+def watch_of(made: Run, generator: Any, prompts: Sequence[Any], output: Path) -> Any | None:
+    """Draws and scores the evaluation's prompts; None where there are none."""
+    from recipes.preference_eval import Watch
+
+    if not prompts:
+        return None
+    args = made.train
+    reward = _reward(made) if args.reward else None
+    return Watch(
+        generator,
+        prompts,
+        args.eval_seeds,
+        output / SAMPLES,
+        reward,
+        args.eval_image_steps,
+        args.eval_guidance,
+    )
+
+
+def outcome(
+    made: Run,
+    trainer: Any,
+    generator: Any,
+    output: Path,
+    record: PreferenceRecord,
+    watch: Any | None,
+    step: int,
+) -> None:
+    """Draw with the final weights, save them with their card, write summary and report."""
+    from recipes.preference_report import summary, write_report
+
+    trainer.swap_ema()
+    if watch is not None:
+        watch(step)
+    folder = save_weights(made, generator, output, record)
+    found = summary(output, trainer, watch, step)
+    part = output / "summary.part"
+    part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    part.replace(output / "summary.json")
+    page = write_report(output, made.flat, found, watch, step)
+    record.finish("finished", **found)
+    say(f"{folder}")
+    if found.get("reward"):
+        reward, change = found["reward"], found["reward"]["difference"]
+        say(
+            f"reward {reward['before']['mean']:.3f} -> {reward['after']['mean']:.3f} on the same prompts and seeds, difference "
+            f"{change['mean']:+.3f} ({change['low']:+.3f} to {change['high']:+.3f})"
+        )
+    if trainer.early_stop.stopped:
+        remark(
+            f"stopped early: the best reward, {trainer.early_stop.best:.4g}, was at step {trainer.early_stop.best_step}"
+        )
+    remark(f"report: {page}")
+
+
+def save_weights(made: Run, generator: Any, output: Path, record: PreferenceRecord) -> Path:
+    """output/lora or output/network, with a model card; the folder appears whole or not at all."""
+    from diffusion_core.adapters.lora_io import network, save_lora
+
+    name, module = network(generator)
+    folder = output / (LORA if made.model.lora_r else NETWORK)
+    part = output / f".{folder.name}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    if made.model.lora_r:
+        save_lora(generator, part)
+    else:
+        module.save_pretrained(part)
+    (part / "README.md").write_text(
+        card(made, name, type(module).__name__, record.record.licences), encoding="utf-8"
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    return folder
+
+
+def card(made: Run, part: str, network: str, licences: Any) -> str:
+    """README.md of the result, with the metadata block hubs read."""
+    lora = made.model.lora_r > 0
+    use = (
+        f'pipe = DiffusionPipeline.from_pretrained("{made.model.model}")\npipe.load_lora_weights("path/to/this/folder")'
+        if lora
+        else f'{part} = {network}.from_pretrained("path/to/this/folder")\n'
+        f'pipe = DiffusionPipeline.from_pretrained("{made.model.model}", {part}={part})'
+    )
+    imports = "DiffusionPipeline" if lora else f"DiffusionPipeline, {network}"
+    settings = {
+        "loss": made.data.loss,
+        "hyper-parameters": json.dumps(made.data.method_kwargs or {}),
+        "reference": made.reference,
+        "learning rate": made.train.learning_rate,
+        "steps": made.train.max_steps,
+        "seed": made.train.seed,
+        **{f"licence of {name}": value for name, value in licences.items()},
+    }
+    lines = "\n".join(f"- {name}: {value}" for name, value in settings.items())
+    return f"""---
+license: {licences["model"].lower()}
+base_model: {made.model.model}
+library_name: diffusers
+tags: [text-to-image, preference-optimization, {made.data.loss}, rewright{", lora" if lora else ""}]
+---
+# {made.model.model}, trained on preferences with {made.data.loss}
+
+{"A LoRA adapter" if lora else f"The `{network}`"} of `{made.model.model}`. Made with Rewright; `run.json` and `report.html` of the run say how it did.
+
+```python
+from diffusers import {imports}
+
+{use}
+```
+
+{lines}
+"""
