@@ -193,16 +193,7 @@ def encode(
     A folder made from other pairs, another encoder or another canvas is not touched: a new one is made beside it, named by a fingerprint.
     Raises ValueError for an image that gives latents that are not finite.
     """
-    prompts = list(
-        dict.fromkeys(
-            [
-                NEGATIVE,
-                "",
-                *[p for pair in pairs for p in (pair.prompt, pair.prompt_rejected) if p],
-                *extra_prompts,
-            ]
-        )
-    )
+    prompts = prompts_of(pairs, extra_prompts)
     mark = fingerprint(generator, pairs, prompts, canvas)
     place = folder / mark
     place.mkdir(parents=True, exist_ok=True)
@@ -233,6 +224,12 @@ def encode(
         + "\n"
     )
     return EncodedPairs(place, pairs, prompts, device=generator.device)
+
+
+def prompts_of(pairs: Sequence[Pair], extra_prompts: Sequence[str] = ()) -> list[str]:
+    """What is encoded, each once: both empty prompts, those of the pairs, and `extra_prompts`."""
+    own = [prompt for pair in pairs for prompt in (pair.prompt, pair.prompt_rejected) if prompt]
+    return list(dict.fromkeys([NEGATIVE, "", *own, *extra_prompts]))
 
 
 @torch.inference_mode()

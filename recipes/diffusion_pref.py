@@ -354,8 +354,10 @@ def dry_run(made: Run, pairs: Sequence[Any]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    from recipes.launch import spread
     from recipes.train import entry
 
+    spread()
     return entry("diffusion_pref", argv)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,28 +23,23 @@ def load(made: Run, pairs: Sequence[Any], output: Path, accelerator: Any) -> tup
     import torch
 
     from diffusion_core.adapters.lora_io import add_lora
-    from diffusion_core.encoding import encode, without_encoders
+    from diffusion_core.encoding import encode, prompts_of, without_encoders
     from recipes.preference_eval import eval_prompts
 
     args = made.train
     prompts = eval_prompts(args.eval_prompts, args.eval_count) if args.eval_prompts else []
     generator = load_generator(made, accelerator)
     canvas = generator.canvas if made.model.canvas is None else tuple(made.model.canvas)
-    with accelerator.main_process_first(), progress("encoding", 2 * len(pairs)) as ticker:
-        done = 0
-
-        def tick(now: int, total: int) -> None:
-            nonlocal done
-            ticker.advance(now - done)
-            done = now
-
+    extra = [prompt.prompt for prompt in prompts]
+    work = 2 * len(pairs) + len(prompts_of(pairs, extra))
+    with accelerator.main_process_first(), _ticks("images and prompts encoded", work, accelerator) as tick:
         try:
             encoded = encode(
                 generator,
                 pairs,
                 output / CACHE,
                 canvas,
-                extra_prompts=[prompt.prompt for prompt in prompts],
+                extra_prompts=extra,
                 batch=made.data.encode_batch,
                 on_progress=tick,
             )
@@ -59,6 +55,23 @@ def load(made: Run, pairs: Sequence[Any], output: Path, accelerator: Any) -> tup
         for network in generator.denoiser.modules().values():
             network.enable_gradient_checkpointing()
     return generator, encoded, prompts
+
+
+@contextmanager
+def _ticks(title: str, total: int, accelerator: Any) -> Iterator[Callable[[int, int], None] | None]:
+    """A callback (done, total) that moves a bar, on the main process."""
+    if not accelerator.is_main_process:
+        yield None
+        return
+    done = 0
+    with progress(title, total) as ticker:
+
+        def tick(now: int, total: int) -> None:
+            nonlocal done
+            ticker.advance(now - done)
+            done = now
+
+        yield tick
 
 
 def load_generator(made: Run, accelerator: Any) -> Any:

@@ -335,7 +335,7 @@ def test_a_half_written_checkpoint_is_passed_over(tmp_path):
     state.write_bytes(state.read_bytes()[:100])
     assert kept.newest()[0] == 1
     (tmp_path / "checkpoint-1" / "trainer_state.json").unlink()
-    with pytest.raises(ValueError, match="no checkpoint in .* can be read"):
+    with pytest.raises(ValueError, match=r"no checkpoint in .* can be read"):
         kept.newest()
 
 

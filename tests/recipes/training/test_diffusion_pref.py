@@ -1,0 +1,231 @@
+"""`rewright train diffusion/...` as a user runs it: on tiny generators of the real classes, in this process and in two."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_core.adapters.builders import save_zoo
+from diffusion_core.data import Pair, save_pairs
+from recipes.configuration import ConfigError
+from recipes.diffusion_pref import parse, run
+from recipes.launch import asked_for
+from recipes.train import main
+
+SMOKE = "diffusion/dpo/smoke"
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("zoo")
+    torch.manual_seed(0)
+    save_zoo(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs") / "set"
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(8):
+        chosen, rejected = rng.integers(0, 255, (2, 16, 16, 3), dtype=np.uint8)
+        prompt = ("a red circle", "a blue square", "a red square on white")[i % 3]
+        rows.append(
+            Pair(f"p{i}", prompt, chosen, rejected, score_chosen=1.0, score_rejected=0.0, prob_chosen=0.7)
+        )
+    save_pairs(rows, folder)
+    return folder
+
+
+def arguments(zoo, pairs, output, *more):
+    return [SMOKE, "--model", str(zoo), "--pairs", str(pairs), "--output_dir", str(output), *more]
+
+
+def rows(output):
+    return [json.loads(line) for line in (Path(output) / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_leaves_its_record_its_adapter_and_its_report(zoo, pairs, tmp_path, capsys):
+    more = (
+        "--eval_prompts",
+        str(tmp_path / "prompts.txt"),
+        "--reward",
+        "rewards.testing:Brightness",
+        "--eval_seeds",
+        "2",
+    )
+    (tmp_path / "prompts.txt").write_text("a red circle\na blue circle on white\n")
+    out = tmp_path / "out"
+    assert main(arguments(zoo, pairs, out, *more)) == 0
+    told = capsys.readouterr()
+    assert "effective beta 2500" in told.err
+    assert "reference: adapter_off" in told.err
+    record = json.loads((out / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["config"]["learning_rate"] == 1e-4
+    assert (out / "lora" / "pytorch_lora_weights.safetensors").is_file()
+    assert "load_lora_weights" in (out / "lora" / "README.md").read_text()
+    found = json.loads((out / "summary.json").read_text())
+    assert found["steps"] == 2
+    assert found["reward"]["prompts"] == 2
+    assert found["reward"]["difference"]["low"] <= found["reward"]["difference"]["mean"]
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png") == 4
+    assert "Before and after" in page
+    assert rows(out)[0]["loss"] == pytest.approx(np.log(2), abs=1e-5)
+    assert main(arguments(zoo, pairs, out, *more)) == 0
+    assert "finished; --fresh starts it over" in capsys.readouterr().out
+
+
+def test_the_adapter_loads_again_and_changes_the_picture(zoo, pairs, tmp_path):
+    from diffusion_core.adapters.lora_io import adapter_off, load_lora
+    from diffusion_core.generator import Generator
+    from diffusion_core.types import GenerationRequest
+
+    out = tmp_path / "out"
+    assert main(arguments(zoo, pairs, out, "--learning_rate", "0.05")) == 0
+    generator = Generator.from_pretrained(zoo)
+    plain = generator.generate([GenerationRequest("a red circle", 1)])[0].pixels
+    load_lora(generator, out / "lora")
+    tuned = generator.generate([GenerationRequest("a red circle", 1)])[0].pixels
+    assert not torch.equal(plain, tuned)
+    with adapter_off(generator):
+        assert torch.equal(generator.generate([GenerationRequest("a red circle", 1)])[0].pixels, plain)
+
+
+def test_all_weights_train_and_are_saved_as_a_network(zoo, pairs, tmp_path):
+    out = tmp_path / "out"
+    assert main(arguments(zoo, pairs, out, "--lora_r", "0", "--ema_decay", "0.5")) == 0
+    assert (out / "network" / "diffusion_pytorch_model.safetensors").is_file()
+    assert json.loads((out / "run.json").read_text())["models"]["network"] == "PixArtTransformer2DModel"
+
+
+def test_a_longer_run_goes_on_and_another_configuration_is_refused(zoo, pairs, tmp_path):
+    out = tmp_path / "out"
+    assert main(arguments(zoo, pairs, out, "--max_steps", "1")) == 0
+    assert main(arguments(zoo, pairs, out)) == 0
+    assert [row["step"] for row in rows(out)] == [1, 2]
+    with pytest.raises(ConfigError, match=r"learning_rate was 0\.0001, now 0\.1"):
+        run(
+            [
+                "--config",
+                "recipes/configs/diffusion/dpo/smoke.yaml",
+                *arguments(zoo, pairs, out, "--learning_rate", "0.1")[1:],
+            ]
+        )
+    assert main(arguments(zoo, pairs, out, "--learning_rate", "0.1", "--fresh")) == 0
+    whole = tmp_path / "whole"
+    assert main(arguments(zoo, pairs, whole)) == 0
+    again = tmp_path / "again"
+    assert main(arguments(zoo, pairs, again, "--max_steps", "1")) == 0
+    assert main(arguments(zoo, pairs, again)) == 0
+    assert [r["loss"] for r in rows(whole)] == [r["loss"] for r in rows(again)]
+
+
+def test_the_number_of_processes_is_read_from_the_launcher():
+    assert asked_for(["accelerate", "launch", "--cpu", "--num_processes", "2", "-m", "x"]) == 2
+    assert asked_for(["accelerate", "launch", "--num-processes=4"]) == 4
+    assert asked_for(["accelerate", "launch", "--config_file", "c.yaml"]) is None
+
+
+def test_two_processes_follow_one(zoo, pairs, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    shared = ("--max_steps", "3", "--learning_rate", "0.01", "--prompt_dropout", "0.2")
+    assert main(arguments(zoo, pairs, one, "--batch_size", "4", *shared)) == 0
+    config = Path("recipes/configs/diffusion/dpo/smoke.yaml").resolve()
+    words = [
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+    ]
+    words += ["--dynamo_backend", "no", "-m", "recipes.diffusion_pref", "--config", str(config)]
+    words += [*arguments(zoo, pairs, two, "--batch_size", "2", *shared)[1:]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(
+        [sys.executable, *words], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "4 pairs a step" in done.stderr
+    for a, b in zip(rows(one), rows(two), strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4), a["step"]
+        assert a["winner_error_gap"] == pytest.approx(b["winner_error_gap"], rel=2e-2, abs=1e-6)
+
+
+def test_a_dry_run_loads_no_model(zoo, pairs, tmp_path, capsys):
+    assert (
+        main(
+            [
+                SMOKE,
+                "--model",
+                "nowhere/at-all",
+                "--pairs",
+                str(pairs),
+                "--output_dir",
+                str(tmp_path / "o"),
+                "--dry_run",
+            ]
+        )
+        == 0
+    )
+    told = capsys.readouterr().out
+    assert '"model": "nowhere/at-all"' in told
+    assert "8 pairs for training, 0 held out; reference: adapter_off" in told
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--loss", "difusion_dpo"), "unknown loss 'difusion_dpo'"),
+        (("--loss", "spo"), "needs roll-outs"),
+        (("--reference", "precomputed"), "fixed_draws"),
+        (("--reference", "none"), "measures every error against a reference"),
+        (("--loss", "dcpo"), "no pair has one"),
+        (("--lora_r", "0", "--quantize", "nf4"), "4-bit weights cannot train themselves"),
+        (("--lora_r", "0", "--dtype", "bfloat16"), "round small updates away"),
+        (("--patience", "2"), "patience stops on a reward"),
+        (("--validation_share", "1.5"), "must lie in"),
+        (("--learning_rate", "-1"), "learning_rate=-1.0 must be above 0"),
+        (("--time_range", "0.5", "0.2"), "low=0.5 and high=0.2"),
+        (("--pairs", "/nowhere"), "pairs: "),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_model_is_loaded(zoo, pairs, tmp_path, capsys, more, words):
+    given = arguments("nowhere/at-all", pairs, tmp_path / "o", *more)
+    assert main(given) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_model_that_is_not_there_is_named(pairs, tmp_path, capsys):
+    assert main(arguments("./nowhere", pairs, tmp_path / "o")) == 2
+    assert "model: no generator './nowhere'" in capsys.readouterr().err
+
+
+def test_only_commercial_parts_may_be_asked_for(zoo, pairs, tmp_path, capsys):
+    assert main(arguments(zoo, pairs, tmp_path / "o", "--commercial_only")) == 2
+    assert "pairs: not known" in capsys.readouterr().err
+    assert (
+        main(arguments(zoo, pairs, tmp_path / "p", "--commercial_only", "--pairs_licence", "CC-BY-4.0")) == 0
+    )
+
+
+def test_hyper_parameters_are_those_of_the_loss(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "recipe: diffusion_pref\nmodel: shapes\npairs: x\noutput_dir: y\nmethod_kwargs: {betta: 3}\n"
+    )
+    with pytest.raises(ConfigError, match=r"has no hyper-parameter 'betta'; it has: beta=5000.0"):
+        parse(["--config", str(config)])
