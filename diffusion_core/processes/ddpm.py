@@ -22,7 +22,8 @@ class DDPM(Process):
     level.
 
     The defaults are those of Stable Diffusion. `final_alpha_one=False` puts the clean level at alpha_bar_0,
-    as its released configurations do, instead of at 1.
+    as its released configurations do, instead of at 1. `snr_shift` divides the signal-to-noise ratio at every
+    time (CogVideoX, Yang et al. 2024, arXiv:2408.06072, has 3 or 1), before the end is shifted to zero SNR.
     """
 
     train_steps: int = 1000
@@ -30,6 +31,7 @@ class DDPM(Process):
     beta_end: float = 0.012
     schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "scaled_linear"
     final_alpha_one: bool = True
+    snr_shift: float = 1.0
     zero_terminal_snr: bool = False
     spacing: Literal["leading", "trailing", "linspace"] = "leading"
     steps_offset: int = 0
@@ -41,6 +43,7 @@ class DDPM(Process):
     def alpha_bar(self) -> Tensor:
         """alpha_bar_t for t = 0 … train_steps - 1, float64."""
         alpha_bar = (1 - self._betas()).cumprod(0)
+        alpha_bar = alpha_bar / (self.snr_shift + (1 - self.snr_shift) * alpha_bar)
         if not self.zero_terminal_snr:
             return alpha_bar
         root = (
