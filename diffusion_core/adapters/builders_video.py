@@ -50,8 +50,9 @@ def wan() -> Any:
     )
 
 
-def cogvideox(rotary: bool = True) -> Any:
-    """A `CogVideoXPipeline` with the 5B model's rotary positions, or the 2B one's sines."""
+def cogvideox(rotary: bool = True, patch_size_t: int | None = None) -> Any:
+    """A `CogVideoXPipeline` with the 5B model's rotary positions, or the 2B one's sines; 1.5 has patches of two
+    frames."""
     from diffusers import (
         AutoencoderKLCogVideoX,
         CogVideoXDDIMScheduler,
@@ -85,6 +86,7 @@ def cogvideox(rotary: bool = True) -> Any:
         sample_frames=FRAMES,
         temporal_compression_ratio=2,
         max_text_seq_length=TOKENS,
+        patch_size_t=patch_size_t,
         use_rotary_positional_embeddings=rotary,
     )
     scheduler = CogVideoXDDIMScheduler(

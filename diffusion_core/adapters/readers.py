@@ -32,6 +32,9 @@ def ddpm_from_scheduler(config: Mapping[str, Any]) -> DDPM:
     """The process that a diffusers scheduler's configuration describes."""
     if config.get("trained_betas") is not None:
         raise ValueError("this scheduler carries its own `trained_betas`; only named schedules are supported")
+    spacing = config.get("timestep_spacing", "leading")
+    if spacing == "linspace" and "solver_order" in config:
+        spacing = "linspace_open"  # DPM-Solver and UniPC leave out the time 0
     return DDPM(
         train_steps=config["num_train_timesteps"],
         beta_start=config["beta_start"],
@@ -40,7 +43,7 @@ def ddpm_from_scheduler(config: Mapping[str, Any]) -> DDPM:
         final_alpha_one=config.get("set_alpha_to_one", True),
         snr_shift=config.get("snr_shift_scale", 1.0),
         zero_terminal_snr=config.get("rescale_betas_zero_snr", False),
-        spacing=config.get("timestep_spacing", "leading"),
+        spacing=spacing,
         steps_offset=config.get("steps_offset", 0),
     )
 

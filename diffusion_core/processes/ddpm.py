@@ -33,7 +33,7 @@ class DDPM(Process):
     final_alpha_one: bool = True
     snr_shift: float = 1.0
     zero_terminal_snr: bool = False
-    spacing: Literal["leading", "trailing", "linspace"] = "leading"
+    spacing: Literal["leading", "trailing", "linspace", "linspace_open"] = "leading"
     steps_offset: int = 0
 
     kinds: ClassVar[tuple[str, ...]] = ("eps", "x0", "v")
@@ -91,7 +91,7 @@ class DDPM(Process):
 
     def grid(self, steps: int) -> list[float]:
         """Times with the spacing of diffusers' DDIMScheduler, so that a pipeline sees the times it was
-        released with."""
+        released with; "linspace_open" is what its multistep solvers call linspace, without the 0 at the end."""
         n = self.train_steps
         if not 1 <= steps <= n - self.steps_offset:
             raise ValueError(
@@ -103,6 +103,10 @@ class DDPM(Process):
             times = [round(n - i * n / steps) - 1 for i in range(steps)]
         elif self.spacing == "linspace":
             times = [round(t) for t in torch.linspace(n - 1, 0, steps, dtype=torch.float64).tolist()]
+        elif self.spacing == "linspace_open":
+            times = [round(t) for t in torch.linspace(n - 1, 0, steps + 1, dtype=torch.float64)[:-1].tolist()]
         else:
-            raise ValueError(f"unknown spacing {self.spacing!r}; known: leading, trailing, linspace")
+            raise ValueError(
+                f"unknown spacing {self.spacing!r}; known: leading, trailing, linspace, linspace_open"
+            )
         return [*map(float, times), self.clean]
