@@ -18,9 +18,14 @@ def time_rows(t: Time, x: Tensor) -> Tensor:
 
 
 def float_dtype(module: torch.nn.Module) -> torch.dtype:
-    """The precision a network computes in: of its first floating-point parameter, since 4-bit ones are stored
-    as bytes."""
-    return next(p.dtype for p in module.parameters() if p.is_floating_point())
+    """The precision a network computes in: of its first floating-point parameter (4-bit ones are stored as bytes),
+    those aside that its class keeps in float32."""
+    kept = getattr(module, "_keep_in_fp32_modules", None) or ()
+    return next(
+        p.dtype
+        for name, p in module.named_parameters()
+        if p.is_floating_point() and not any(part in name for part in kept)
+    )
 
 
 @dataclass

@@ -10,6 +10,7 @@ import torch
 
 from diffusion_core.adapters import readers
 from diffusion_core.adapters.canvas import Canvas
+from diffusion_core.adapters.quantize import to_nf4
 from diffusion_core.generator import Generator
 
 # class name -> (reader, default steps, default guidance); the defaults are those of the pipeline's own
@@ -36,11 +37,13 @@ def load_pipeline(
     """The generator in a pipeline's folder, or under its hub id.
 
     Raises:
-        ValueError: if its class has no adapter, or `canvas` does not fit it.
+        ValueError: if its class has no adapter, `canvas` does not fit it, or `quantize` is unknown.
         FileNotFoundError: if there is no such folder, and no such id on the hub or no way to it.
     """
     import diffusers
 
+    if quantize not in (None, "nf4"):
+        raise ValueError(f"unknown quantize={quantize!r}; known: nf4")
     try:
         index = diffusers.DiffusionPipeline.load_config(name)
     except OSError as error:
@@ -62,14 +65,12 @@ def load_pipeline(
     # the safety checker and its features are not run here
     if class_name == "StableDiffusionPipeline":
         without |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipe = cls.from_pretrained(name, torch_dtype=dtype, **without)
     if quantize is not None:
-        without["quantization_config"] = _four_bit(
-            quantize, "unet" if "unet" in index else "transformer", dtype
-        )
-    pipe = cls.from_pretrained(name, torch_dtype=dtype, **without).to(device)
+        to_nf4(pipe.unet if "unet" in index else pipe.transformer, device)
     for module in pipe.components.values():
         if isinstance(module, torch.nn.Module):
-            module.eval().requires_grad_(False)
+            module.to(device).eval().requires_grad_(False)
     parts = {"steps": steps, "guidance": guidance, **read(pipe, canvas)}
     video = len(parts["shape"]) == 4
     return Generator(
@@ -78,19 +79,6 @@ def load_pipeline(
         licence=declared_licence(name),
         batch_size=(8 if video else 64) if device.type == "cpu" else (1 if video else 8),
         device=device,
-    )
-
-
-def _four_bit(quantize: str, network: str, dtype: torch.dtype) -> Any:
-    """diffusers' instruction to load one network's linear layers in 4-bit NormalFloat (QLoRA, Dettmers et al. 2023,
-    arXiv:2305.14314)."""
-    from diffusers.quantizers import PipelineQuantizationConfig
-
-    if quantize != "nf4":
-        raise ValueError(f"unknown quantize={quantize!r}; known: nf4")
-    options = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
-    return PipelineQuantizationConfig(
-        quant_backend="bitsandbytes_4bit", quant_kwargs=options, components_to_quantize=[network]
     )
 
 

@@ -61,10 +61,7 @@ def run_pipeline(generator: Generator, name: str, guidance: float, output: str) 
         "height": 16,
         "width": 16,
     }
-    if name in TOKENS:
-        options["max_sequence_length"] = TOKENS[name]
-    else:
-        options["max_sequence_length"] = pipe.transformer.config.max_text_seq_length
+    options["max_sequence_length"] = TOKENS.get(name, pipe.transformer.config.max_text_seq_length)
     if name in ("flux", "schnell"):
         options |= {"latents": pack(noise), "true_cfg_scale": guidance, "negative_prompt": [""] * 2}
         return pipe(**options)
@@ -84,7 +81,7 @@ def run_pipeline(generator: Generator, name: str, guidance: float, output: str) 
 
 @pytest.fixture(params=CANVAS)
 def named(generators, request: pytest.FixtureRequest) -> Iterator[tuple[str, Generator]]:
-    yield request.param, generators[request.param]
+    return request.param, generators[request.param]
 
 
 @torch.no_grad()
