@@ -17,6 +17,17 @@ def time_rows(t: Time, x: Tensor) -> Tensor:
     return torch.as_tensor(t, dtype=torch.float64, device=x.device).expand(len(x))
 
 
+def float_dtype(module: torch.nn.Module) -> torch.dtype:
+    """The precision a network computes in: of its first floating-point parameter (4-bit ones are stored as bytes),
+    those aside that its class keeps in float32."""
+    kept = getattr(module, "_keep_in_fp32_modules", None) or ()
+    return next(
+        p.dtype
+        for name, p in module.named_parameters()
+        if p.is_floating_point() and not any(part in name for part in kept)
+    )
+
+
 @dataclass
 class Denoiser(ABC):
     """A network under a forward process. `kind` is what it predicts: one of `process.kinds`."""
@@ -29,7 +40,8 @@ class Denoiser(ABC):
 
     @abstractmethod
     def raw(self, x_t: Tensor, t: Time, cond: object) -> Tensor:
-        """The network's output at `x_t` (B, ...), in its own parameterisation: what losses regress."""
+        """The network's output at `x_t` (B, C, H, W), or (B, C, F, H, W) for video, in its own parameterisation:
+        what losses regress. Gradients flow unless the caller forbids them."""
 
     def __call__(self, x_t: Tensor, t: Time, cond: object) -> Pred:
         """The output as (x0, eps): what samplers and rewards use."""

@@ -1,4 +1,4 @@
-"""A frozen text-to-image generator: Conditioner + Denoiser + Process + Kernel + Decoder behind
+"""A frozen text-to-image or text-to-video generator: Conditioner + Denoiser + Process + Kernel + Decoder behind
 `generate(requests)`."""
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Conditioner(Protocol):
 
 
 class Decoder(Protocol):
-    """Between the denoiser's space (B, C, H, W) and pixels (B, 3, H', W') in [0, 1]."""
+    """Between the denoiser's space (B, C, H, W) and pixels (B, 3, H', W') in [0, 1]; for video (B, C, F, H, W) and
+    (B, 3, F', H', W')."""
 
     def canvas(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Height and width in pixels (frames, height and width of a video) of a sample of this shape in the denoiser's space."""
@@ -51,10 +52,10 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Generator:
-    """Everything between a prompt and a picture; immutable, and safe to share between threads that only
+    """Everything between a prompt and a picture or video; immutable, and safe to share between threads that only
     generate.
 
-    `shape` is one sample's (C, H, W) in the denoiser's space. `licence` is an SPDX identifier, or "unknown".
+    `shape` is one sample's (C, H, W) in the denoiser's space, (C, F, H, W) for video. `licence` is an SPDX identifier, or "unknown".
     """
 
     conditioner: Conditioner
@@ -62,7 +63,7 @@ class Generator:
     process: Process
     kernel: Kernel
     decoder: Decoder
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     steps: int
     guidance: float
     name: str = "generator"
@@ -73,17 +74,26 @@ class Generator:
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path | None = None, *, device: str | None = None, dtype: torch.dtype | None = None
+        cls,
+        name: str | Path | None = None,
+        *,
+        device: str | None = None,
+        dtype: torch.dtype | None = None,
+        canvas: tuple[int, ...] | None = None,
+        quantize: str | None = None,
     ) -> Generator:
         """Load the embedded generator ("shapes" or None), a zoo folder, or a diffusers pipeline (a folder or
         a hub id).
 
         `device` defaults to the accelerator if there is one; `dtype` to float32 on a CPU and for zoo
-        folders, else to bfloat16.
+        folders, else to bfloat16. `canvas` is the size in pixels, (height, width) or for video (frames, height,
+        width), and defaults to the model's own. `quantize="nf4"` loads the denoiser's linear layers in 4 bit
+        (bitsandbytes), to train a LoRA on them.
 
         Raises:
             FileNotFoundError: if the folder or its weights are missing.
-            ValueError: if the folder is no generator, or its pipeline class is not supported.
+            ValueError: if the folder is no generator, its pipeline class is not supported, the canvas does not fit
+                the network's patches, or a zoo folder is to be quantized.
         """
         from diffusion_core.adapters.pipelines import load_pipeline
         from diffusion_core.adapters.zoo import load_zoo
@@ -92,7 +102,11 @@ class Generator:
         given = str(name or "shapes")
         folder = EMBEDDED.get(given, Path(given))
         if given in EMBEDDED or (folder / "generator.json").exists():
-            return load_zoo(folder, place)
+            if quantize is not None:
+                raise ValueError(
+                    f"quantize={quantize!r}: the zoo's networks are small and load in float32 only"
+                )
+            return load_zoo(folder, place, canvas)
         if folder.is_dir() and not (folder / "model_index.json").exists():
             raise ValueError(
                 f"{folder} has neither generator.json nor model_index.json; name a generator's folder"
@@ -102,9 +116,8 @@ class Generator:
             raise FileNotFoundError(
                 f"no generator {given!r}: not a folder, not a hub id (owner/name), not one of: {known}"
             )
-        return load_pipeline(
-            given, place, dtype or (torch.float32 if place.type == "cpu" else torch.bfloat16)
-        )
+        precision = dtype or (torch.float32 if place.type == "cpu" else torch.bfloat16)
+        return load_pipeline(given, place, precision, canvas, quantize)
 
     def defaults(self, *, steps: int | None = None, guidance: float | None = None) -> Generator:
         """The same generator, sharing its weights, with other defaults for requests that leave them open."""
@@ -142,7 +155,7 @@ class Generator:
         batch_size: int | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> list[Sample]:
-        """One picture per request, in order; `on_progress(done, total)` after each batch.
+        """One picture or video per request, in order; `on_progress(done, total)` after each batch.
 
         A picture depends on its own request, up to float rounding, and not on the rest of the batch: its
         noise comes from a CPU generator seeded by the request. Requests are batched by (steps, guidance),
@@ -162,7 +175,7 @@ class Generator:
 
     @torch.inference_mode()
     def _pictures(self, batch: Sequence[GenerationRequest]) -> Tensor:
-        """Pixels (B, 3, H, W) in [0, 1] for requests that share steps and guidance."""
+        """Pixels (B, 3, H, W) or (B, 3, F, H, W) in [0, 1] for requests that share steps and guidance."""
         generators = [_seeded(request.seed) for request in batch]
         x = randn_rows(torch.empty(len(batch), *self.shape, device=self.device), generators)
         grid, guidance = self.process.grid(_steps_of(batch)), _guidance_of(batch)

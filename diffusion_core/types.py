@@ -1,6 +1,6 @@
 """The values that every process, kernel, sampler, loss and generator exchange.
 
-Axes: B samples, C channels, H height, W width, L text tokens, D features. All of these are values: nothing
+Axes: B samples, C channels, F frames, H height, W width, L text tokens, D features. All of these are values: nothing
 here is changed in place.
 """
 
@@ -173,14 +173,15 @@ class GenerationRequest:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A finished picture: `pixels` (C, H, W) float32 in [0, 1], on the CPU, and the request that made it."""
+    """A finished picture: `pixels` (3, H, W) float32 in [0, 1], for video (3, F, H, W), on the CPU, and the request
+    that made it."""
 
     pixels: Tensor
     request: GenerationRequest
 
 
 class RewardFn(Protocol):
-    """What roll-outs and early stopping need of a reward: pixels (B, C, H, W) in [0, 1] and B prompts to
+    """What roll-outs and early stopping need of a reward: pixels (B, 3, H, W) in [0, 1], for video (B, 3, F, H, W), and B prompts to
     (B,); NaN is unknown."""
 
     def __call__(self, pixels_BCHW: Tensor, prompts: Sequence[str]) -> Tensor: ...

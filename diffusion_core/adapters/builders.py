@@ -1,5 +1,5 @@
 """Tiny random pipelines and zoo folders of the real classes, built in process: what tests and dry runs load
-by path.
+by path. `TINY` has all pipelines by name.
 
 Weights come from torch's global generator, so `torch.manual_seed` makes them repeatable. Pictures are noise;
 code paths are real.
@@ -8,66 +8,23 @@ code paths are real.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-TOKENS = 16  # text length of the tiny pipelines, where CLIP has 77
-SIDE = 8  # latent height and width; pixels are twice that
-
-
-def clip_tokenizer() -> Any:
-    """A `CLIPTokenizer` over single bytes."""
-    from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import CLIPTokenizer
-
-    letters = sorted(ByteLevel.alphabet())
-    names = ["<|startoftext|>", "<|endoftext|>", *letters, *[f"{letter}</w>" for letter in letters]]
-    vocab = {name: i for i, name in enumerate(names)}
-    return CLIPTokenizer(vocab=vocab, merges=[], model_max_length=TOKENS)
-
-
-def clip_encoder(tokenizer: Any, *, width: int = 16, projected: bool = False) -> torch.nn.Module:
-    """A `CLIPTextModel`, or one with the projection that SDXL and SD3 pool with."""
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=2 * width,
-        projection_dim=width,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=TOKENS,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config).eval()
-
-
-def t5_encoder(vocabulary: int, *, width: int = 32) -> torch.nn.Module:
-    """A `T5EncoderModel`."""
-    from transformers import T5Config, T5EncoderModel
-
-    config = T5Config(vocab_size=vocabulary, d_model=width, d_kv=8, d_ff=2 * width, num_layers=1, num_heads=2)
-    return T5EncoderModel(config).eval()
-
-
-def _vae(channels: int, **config: Any) -> torch.nn.Module:
-    from diffusers import AutoencoderKL
-
-    return AutoencoderKL(
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        layers_per_block=1,
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=channels,
-        sample_size=2 * SIDE,
-        **config,
-    ).eval()
+from diffusion_core.adapters.builders_parts import (
+    SIDE,
+    TOKENS,
+    clip_encoder,
+    clip_tokenizer,
+    image_vae,
+    t5_encoder,
+    t5_tokenizer,
+)
+from diffusion_core.adapters.builders_video import FRAMES, cogvideox, wan
 
 
 def _unet(text_width: int, **config: Any) -> torch.nn.Module:
@@ -103,7 +60,7 @@ def stable_diffusion(prediction: str = "epsilon") -> Any:
         prediction_type=prediction,
     )
     return StableDiffusionPipeline(
-        vae=_vae(4),
+        vae=image_vae(4),
         text_encoder=clip_encoder(tokenizer),
         tokenizer=tokenizer,
         unet=_unet(16),
@@ -132,7 +89,7 @@ def stable_diffusion_xl() -> Any:
         timestep_spacing="leading",
     )
     return StableDiffusionXLPipeline(
-        vae=_vae(4, force_upcast=True),
+        vae=image_vae(4, force_upcast=True),
         text_encoder=clip_encoder(tokenizer),
         text_encoder_2=clip_encoder(tokenizer, projected=True),
         tokenizer=tokenizer,
@@ -145,9 +102,8 @@ def stable_diffusion_xl() -> Any:
 def stable_diffusion_3() -> Any:
     """A `StableDiffusion3Pipeline`: two CLIP encoders and T5."""
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
-    from transformers import T5Tokenizer
 
-    tokenizer, t5 = clip_tokenizer(), T5Tokenizer(model_max_length=TOKENS)
+    tokenizer, t5 = clip_tokenizer(), t5_tokenizer()
     transformer = SD3Transformer2DModel(
         sample_size=SIDE,
         patch_size=2,
@@ -164,13 +120,75 @@ def stable_diffusion_3() -> Any:
     return StableDiffusion3Pipeline(
         transformer=transformer.eval(),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae=_vae(4, shift_factor=0.06, scaling_factor=1.5),
+        vae=image_vae(4, shift_factor=0.06, scaling_factor=1.5),
         text_encoder=clip_encoder(tokenizer, projected=True),
         tokenizer=tokenizer,
         text_encoder_2=clip_encoder(tokenizer, projected=True),
         tokenizer_2=clip_tokenizer(),
         text_encoder_3=t5_encoder(len(t5)),
         tokenizer_3=t5,
+    )
+
+
+def flux(guidance_embeds: bool = True) -> Any:
+    """A `FluxPipeline`: `dev` with its guidance embedding and dynamic shift, or `schnell` without either."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+
+    tokenizer, t5 = clip_tokenizer(), t5_tokenizer()
+    transformer = FluxTransformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=16,
+        guidance_embeds=guidance_embeds,
+        axes_dims_rope=(2, 2, 4),
+    )
+    return FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(
+            shift=3.0 if guidance_embeds else 1.0, use_dynamic_shifting=guidance_embeds
+        ),
+        vae=image_vae(4, shift_factor=0.1, scaling_factor=0.4),
+        text_encoder=clip_encoder(tokenizer),
+        tokenizer=tokenizer,
+        text_encoder_2=t5_encoder(len(t5)),
+        tokenizer_2=t5,
+        transformer=transformer.eval(),
+    )
+
+
+def pixart(alpha: bool = False) -> Any:
+    """A `PixArtSigmaPipeline`, or Alpha's at 1024 pixels, which is told the size of the picture."""
+    from diffusers import (
+        DPMSolverMultistepScheduler,
+        PixArtAlphaPipeline,
+        PixArtSigmaPipeline,
+        PixArtTransformer2DModel,
+    )
+
+    t5 = t5_tokenizer()
+    transformer = PixArtTransformer2DModel(
+        sample_size=128 if alpha else SIDE,  # Alpha's pipeline knows by the 128 that the size is wanted
+        patch_size=2,
+        in_channels=4,
+        out_channels=8,  # half of them a variance, as in the released weights
+        num_layers=1,
+        num_attention_heads=2,
+        attention_head_dim=12,
+        cross_attention_dim=24,
+        caption_channels=32,
+        use_additional_conditions=alpha,
+    )
+    scheduler = DPMSolverMultistepScheduler(beta_start=0.0001, beta_end=0.02, beta_schedule="linear")
+    pipeline = PixArtAlphaPipeline if alpha else PixArtSigmaPipeline
+    return pipeline(
+        tokenizer=t5,
+        text_encoder=t5_encoder(len(t5)),
+        vae=image_vae(4),
+        transformer=transformer.eval(),
+        scheduler=scheduler,
     )
 
 
@@ -226,3 +244,20 @@ def save_zoo(folder: Path, transformer: str = "PixArtTransformer2DModel", predic
     model.half().save_pretrained(folder / "transformer")
     BertModel(config, add_pooling_layer=False).half().save_pretrained(folder / "text_encoder")
     tokenizer.save_pretrained(folder / "tokenizer")
+
+
+TINY: dict[str, Callable[[], Any]] = {
+    "sd15": stable_diffusion,
+    "sd21": partial(stable_diffusion, "v_prediction"),
+    "sdxl": stable_diffusion_xl,
+    "sd3": stable_diffusion_3,
+    "flux": flux,
+    "pixart": pixart,
+    "wan": wan,
+    "cogvideox": cogvideox,
+}
+# the size to load them at, where the configuration names none and the model's own would be large
+TINY_CANVAS: dict[str, tuple[int, ...]] = {
+    "flux": (2 * SIDE, 2 * SIDE),
+    "wan": (FRAMES, 2 * SIDE, 2 * SIDE),
+}

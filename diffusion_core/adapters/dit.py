@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion_core.denoiser import Denoiser, time_rows
+from diffusion_core.denoiser import Denoiser, float_dtype, time_rows
 from diffusion_core.processes import Process
 from diffusion_core.types import Cond, Time
 
@@ -25,7 +25,7 @@ class TransformerDenoiser(Denoiser):
 
     def inputs(self, x_t: Tensor, t: Time) -> tuple[Tensor, Tensor]:
         """`x_t` in the network's dtype, and the network's time (B,) float32."""
-        dtype = next(self.module.parameters()).dtype
+        dtype = float_dtype(self.module)
         return x_t.to(dtype), (time_rows(t, x_t) * self.time_scale).float()
 
     def modules(self) -> dict[str, torch.nn.Module]:
@@ -46,19 +46,61 @@ class SD3Denoiser(TransformerDenoiser):
 
 class PixArtDenoiser(TransformerDenoiser):
     """`PixArtTransformer2DModel`: cross-attention to "text" (B, L, D) where the mask is 1. Learned-variance
-    channels are dropped."""
+    channels are dropped. Alpha's size comes as "resolution" (B, 2) and "aspect_ratio" (B, 1)."""
 
     def raw(self, x_t: Tensor, t: Time, cond: Cond) -> Tensor:
         x, time = self.inputs(x_t, t)
+        added = {k: cond[k].to(x.dtype) for k in ("resolution", "aspect_ratio") if k in cond}
         out = self.module(
             x,
             encoder_hidden_states=cond["text"].to(x.dtype),
             timestep=time,
             encoder_attention_mask=cond.mask,
-            added_cond_kwargs={},
+            added_cond_kwargs=added,
             return_dict=False,
         )[0]
         return out[:, : x.shape[1]].to(x_t.dtype)
+
+
+class FluxDenoiser(TransformerDenoiser):
+    """`FluxTransformer2DModel`: joint attention over "text" (B, L, D), unmasked, with "pooled" (B, P), and "guidance"
+    (B,) if it was distilled.
+
+    It sees tokens of 2 by 2 latents; the network multiplies the time by 1000 itself.
+    """
+
+    def raw(self, x_t: Tensor, t: Time, cond: Cond) -> Tensor:
+        x, time = self.inputs(x_t, t)
+        text = cond["text"].to(x.dtype)
+        _, _, height, width = x.shape
+        out = self.module(
+            hidden_states=pack(x),
+            timestep=time,
+            guidance=cond["guidance"].float() if "guidance" in cond else None,
+            pooled_projections=cond["pooled"].to(x.dtype),
+            encoder_hidden_states=text,
+            txt_ids=torch.zeros(text.shape[1], 3, dtype=x.dtype, device=x.device),
+            img_ids=positions(height // 2, width // 2).to(x),
+            return_dict=False,
+        )[0]
+        return unpack(out, height, width).to(x_t.dtype)
+
+
+def pack(x_BCHW: Tensor) -> Tensor:
+    """Tokens (B, H/2 W/2, 4C), each a 2 by 2 block, channels outermost."""
+    blocks = x_BCHW.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (B, C, H/2, 2, W/2, 2)
+    return blocks.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+
+def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
+    """The inverse of `pack`, (B, C, height, width)."""
+    blocks = tokens.unflatten(1, (height // 2, width // 2)).unflatten(3, (-1, 2, 2))
+    return blocks.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
+
+
+def positions(rows: int, columns: int) -> Tensor:
+    """(rows columns, 3): 0, row and column of each token, for the rotary embedding."""
+    return torch.cartesian_prod(torch.zeros(1), torch.arange(rows).float(), torch.arange(columns).float())
 
 
 DENOISERS = {"PixArtTransformer2DModel": PixArtDenoiser, "SD3Transformer2DModel": SD3Denoiser}

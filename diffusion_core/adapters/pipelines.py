@@ -3,125 +3,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from diffusion_core.adapters.decoders import VaeDecoder
-from diffusion_core.adapters.dit import SD3Denoiser
-from diffusion_core.adapters.unet import UNetDenoiser
+from diffusion_core.adapters import readers
+from diffusion_core.adapters.canvas import Canvas
+from diffusion_core.adapters.quantize import to_nf4
 from diffusion_core.generator import Generator
-from diffusion_core.kernels import DDIM, FlowEuler
-from diffusion_core.processes import DDPM, Flow
-from diffusion_core.types import Cond
-
-KINDS = {"epsilon": "eps", "sample": "x0", "v_prediction": "v"}
-
-
-class PipelineConditioner:
-    """A pipeline's own `encode_prompt`, so that text is read as its authors read it. Rows: "text", and
-    "pooled", "time_ids" if used."""
-
-    def __init__(self, pipe: Any, *, canvas: int) -> None:
-        self.pipe, self.canvas = pipe, canvas
-
-    def __call__(self, prompts: Sequence[str], *, negative: bool = False) -> Cond:
-        pipe, count = self.pipe, len(prompts)
-        kwargs: dict[str, Any] = {
-            "prompt": list(prompts),
-            "device": pipe.device,
-            "do_classifier_free_guidance": False,
-        }
-        match type(pipe).__name__:
-            case "StableDiffusionPipeline":
-                return Cond({"text": pipe.encode_prompt(num_images_per_prompt=1, **kwargs)[0]})
-            case "StableDiffusion3Pipeline":
-                text, _, pooled, _ = pipe.encode_prompt(prompt_2=None, prompt_3=None, **kwargs)
-                return Cond({"text": text, "pooled": pooled})
-        text, _, pooled, _ = pipe.encode_prompt(**kwargs)
-        if negative and pipe.config.force_zeros_for_empty_prompt:
-            real = torch.tensor([bool(p) for p in prompts], device=text.device)
-            text, pooled = text * real.view(-1, 1, 1), pooled * real.view(-1, 1)
-        size = (self.canvas, self.canvas)  # original size, crop at (0, 0), target size
-        time_ids = torch.tensor([*size, 0, 0, *size], device=text.device, dtype=torch.float32)
-        return Cond({"text": text, "pooled": pooled, "time_ids": time_ids.repeat(count, 1)})
-
-    def modules(self) -> dict[str, torch.nn.Module]:
-        return {
-            k: v for k, v in self.pipe.components.items() if k.startswith("text_encoder") and v is not None
-        }
-
-
-def ddpm_from_scheduler(config: Mapping[str, Any]) -> DDPM:
-    """The process that a diffusers scheduler's configuration describes."""
-    if config.get("trained_betas") is not None:
-        raise ValueError("this scheduler carries its own `trained_betas`; only named schedules are supported")
-    return DDPM(
-        train_steps=config["num_train_timesteps"],
-        beta_start=config["beta_start"],
-        beta_end=config["beta_end"],
-        schedule=config["beta_schedule"],
-        final_alpha_one=config.get("set_alpha_to_one", True),
-        zero_terminal_snr=config.get("rescale_betas_zero_snr", False),
-        spacing=config.get("timestep_spacing", "leading"),
-        steps_offset=config.get("steps_offset", 0),
-    )
-
-
-def stable_diffusion(pipe: Any) -> dict[str, Any]:
-    """SD 1, 2 and XL. The sampler is DDIM with eta 0 on the pipeline's own times, whatever scheduler it was
-    saved with."""
-    process = ddpm_from_scheduler(pipe.scheduler.config)
-    prediction = pipe.scheduler.config.get("prediction_type", "epsilon")
-    if prediction not in KINDS:
-        raise ValueError(
-            f"unknown prediction_type {prediction!r} in the scheduler; known: {', '.join(KINDS)}"
-        )
-    side = pipe.unet.config.sample_size
-    return {
-        "conditioner": PipelineConditioner(pipe, canvas=side * pipe.vae_scale_factor),
-        "denoiser": UNetDenoiser(process, KINDS[prediction], pipe.unet),
-        "process": process,
-        "kernel": DDIM(process),
-        "shape": (pipe.unet.config.in_channels, side, side),
-    }
-
-
-def stable_diffusion_3(pipe: Any) -> dict[str, Any]:
-    """SD3 and SD3.5: flow matching, Euler steps on shifted times."""
-    process = Flow(shift=pipe.scheduler.config.shift)
-    side = pipe.transformer.config.sample_size
-    return {
-        "conditioner": PipelineConditioner(pipe, canvas=side * pipe.vae_scale_factor),
-        "denoiser": SD3Denoiser(
-            process, "flow", pipe.transformer, time_scale=pipe.scheduler.config.num_train_timesteps
-        ),
-        "process": process,
-        "kernel": FlowEuler(process),
-        "shape": (pipe.transformer.config.in_channels, side, side),
-    }
-
 
 # class name -> (reader, default steps, default guidance); the defaults are those of the pipeline's own
-# `__call__`
+# `__call__`, unless the reader knows better
 PIPELINES = {
-    "StableDiffusionPipeline": (stable_diffusion, 50, 7.5),
-    "StableDiffusionXLPipeline": (stable_diffusion, 50, 5.0),
-    "StableDiffusion3Pipeline": (stable_diffusion_3, 28, 7.0),
+    "CogVideoXPipeline": (readers.cogvideox, 50, 6.0),
+    "FluxPipeline": (readers.flux, 28, 1.0),
+    "PixArtAlphaPipeline": (readers.pixart, 20, 4.5),
+    "PixArtSigmaPipeline": (readers.pixart, 20, 4.5),
+    "StableDiffusionPipeline": (readers.stable_diffusion, 50, 7.5),
+    "StableDiffusionXLPipeline": (readers.stable_diffusion, 50, 5.0),
+    "StableDiffusion3Pipeline": (readers.stable_diffusion_3, 28, 7.0),
+    "WanPipeline": (readers.wan, 50, 5.0),
 }
 
 
-def load_pipeline(name: str, device: torch.device, dtype: torch.dtype) -> Generator:
+def load_pipeline(
+    name: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    canvas: Canvas | None = None,
+    quantize: str | None = None,
+) -> Generator:
     """The generator in a pipeline's folder, or under its hub id.
 
     Raises:
-        ValueError: if its class has no adapter.
+        ValueError: if its class has no adapter, `canvas` does not fit it, or `quantize` is unknown.
         FileNotFoundError: if there is no such folder, and no such id on the hub or no way to it.
     """
     import diffusers
 
+    if quantize not in (None, "nf4"):
+        raise ValueError(f"unknown quantize={quantize!r}; known: nf4")
     try:
         index = diffusers.DiffusionPipeline.load_config(name)
     except OSError as error:
@@ -143,18 +65,19 @@ def load_pipeline(name: str, device: torch.device, dtype: torch.dtype) -> Genera
     # the safety checker and its features are not run here
     if class_name == "StableDiffusionPipeline":
         without |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    pipe = cls.from_pretrained(name, torch_dtype=dtype, **without).to(device)
+    pipe = cls.from_pretrained(name, torch_dtype=dtype, **without)
+    if quantize is not None:
+        to_nf4(pipe.unet if "unet" in index else pipe.transformer, device)
     for module in pipe.components.values():
         if isinstance(module, torch.nn.Module):
-            module.eval().requires_grad_(False)
+            module.to(device).eval().requires_grad_(False)
+    parts = {"steps": steps, "guidance": guidance, **read(pipe, canvas)}
+    video = len(parts["shape"]) == 4
     return Generator(
-        **read(pipe),
-        decoder=VaeDecoder(pipe.vae),
-        steps=steps,
-        guidance=guidance,
+        **parts,
         name=Path(name).name,
         licence=declared_licence(name),
-        batch_size=64 if device.type == "cpu" else 8,
+        batch_size=(8 if video else 64) if device.type == "cpu" else (1 if video else 8),
         device=device,
     )
 

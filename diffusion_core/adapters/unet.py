@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diffusion_core.denoiser import Denoiser, time_rows
+from diffusion_core.denoiser import Denoiser, float_dtype, time_rows
 from diffusion_core.processes import Process
 from diffusion_core.types import Cond, Time
 
@@ -19,7 +19,7 @@ class UNetDenoiser(Denoiser):
         self.module = module
 
     def raw(self, x_t: Tensor, t: Time, cond: Cond) -> Tensor:
-        dtype = next(self.module.parameters()).dtype
+        dtype = float_dtype(self.module)
         added = None
         if "time_ids" in cond:
             added = {"text_embeds": cond["pooled"].to(dtype), "time_ids": cond["time_ids"].to(dtype)}

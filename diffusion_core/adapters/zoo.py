@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load_file
 
+from diffusion_core.adapters.canvas import Canvas, image_canvas
 from diffusion_core.adapters.decoders import PixelDecoder
 from diffusion_core.adapters.dit import DENOISERS, BertConditioner, SD3Denoiser
 from diffusion_core.generator import Generator
@@ -40,12 +41,13 @@ class GeneratorManifest(BaseModel):
     clip_x0: bool = False
 
 
-def load_zoo(folder: Path, device: torch.device) -> Generator:
-    """The generator in `folder`, in float32 whatever the precision on disk.
+def load_zoo(folder: Path, device: torch.device, canvas: Canvas | None = None) -> Generator:
+    """The generator in `folder`, in float32 whatever the precision on disk. A `canvas` other than the manifest's
+    is a size it was not trained on.
 
     Raises:
         FileNotFoundError: if the manifest or a weight file is missing.
-        ValueError: if the manifest is malformed, or the transformer's class is unknown.
+        ValueError: if the manifest is malformed, the transformer's class is unknown, or `canvas` does not fit it.
     """
     missing = [name for name in ("generator.json", *WEIGHTS) if not (folder / name).is_file()]
     if missing:
@@ -74,13 +76,14 @@ def load_zoo(folder: Path, device: torch.device) -> Generator:
         module.eval().requires_grad_(False).to(device)
     denoiser_class, process = DENOISERS[name], Flow(manifest.shift)
     joint = denoiser_class is SD3Denoiser
+    height, width = image_canvas(canvas, (manifest.canvas, manifest.canvas), transformer.config.patch_size)
     return Generator(
         conditioner=BertConditioner(tokenizer, text_encoder, manifest.max_tokens, joint=joint),
         denoiser=denoiser_class(process, manifest.prediction, transformer, time_scale=manifest.time_scale),
         process=process,
         kernel=DDIM(process, manifest.eta) if manifest.eta else FlowEuler(process),
         decoder=PixelDecoder(),
-        shape=(3, manifest.canvas, manifest.canvas),
+        shape=(3, height, width),
         steps=manifest.steps,
         guidance=manifest.guidance,
         name=folder.name,

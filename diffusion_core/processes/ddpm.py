@@ -22,7 +22,8 @@ class DDPM(Process):
     level.
 
     The defaults are those of Stable Diffusion. `final_alpha_one=False` puts the clean level at alpha_bar_0,
-    as its released configurations do, instead of at 1.
+    as its released configurations do, instead of at 1. `snr_shift` divides the signal-to-noise ratio at every
+    time (CogVideoX, Yang et al. 2024, arXiv:2408.06072, has 3 or 1), before the end is shifted to zero SNR.
     """
 
     train_steps: int = 1000
@@ -30,8 +31,9 @@ class DDPM(Process):
     beta_end: float = 0.012
     schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "scaled_linear"
     final_alpha_one: bool = True
+    snr_shift: float = 1.0
     zero_terminal_snr: bool = False
-    spacing: Literal["leading", "trailing", "linspace"] = "leading"
+    spacing: Literal["leading", "trailing", "linspace", "linspace_open"] = "leading"
     steps_offset: int = 0
 
     kinds: ClassVar[tuple[str, ...]] = ("eps", "x0", "v")
@@ -41,6 +43,7 @@ class DDPM(Process):
     def alpha_bar(self) -> Tensor:
         """alpha_bar_t for t = 0 … train_steps - 1, float64."""
         alpha_bar = (1 - self._betas()).cumprod(0)
+        alpha_bar = alpha_bar / (self.snr_shift + (1 - self.snr_shift) * alpha_bar)
         if not self.zero_terminal_snr:
             return alpha_bar
         root = (
@@ -88,7 +91,7 @@ class DDPM(Process):
 
     def grid(self, steps: int) -> list[float]:
         """Times with the spacing of diffusers' DDIMScheduler, so that a pipeline sees the times it was
-        released with."""
+        released with; "linspace_open" is what its multistep solvers call linspace, without the 0 at the end."""
         n = self.train_steps
         if not 1 <= steps <= n - self.steps_offset:
             raise ValueError(
@@ -100,6 +103,10 @@ class DDPM(Process):
             times = [round(n - i * n / steps) - 1 for i in range(steps)]
         elif self.spacing == "linspace":
             times = [round(t) for t in torch.linspace(n - 1, 0, steps, dtype=torch.float64).tolist()]
+        elif self.spacing == "linspace_open":
+            times = [round(t) for t in torch.linspace(n - 1, 0, steps + 1, dtype=torch.float64)[:-1].tolist()]
         else:
-            raise ValueError(f"unknown spacing {self.spacing!r}; known: leading, trailing, linspace")
+            raise ValueError(
+                f"unknown spacing {self.spacing!r}; known: leading, trailing, linspace, linspace_open"
+            )
         return [*map(float, times), self.clean]

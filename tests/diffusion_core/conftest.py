@@ -73,8 +73,8 @@ def exact_pred() -> Callable[[Process, Tensor, Tensor, Time], tuple[Tensor, Pred
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders of tiny random generators: three pipeline classes (SD twice, for its two parameterisations),
-    two zoo transformers."""
+    """Folders of tiny random generators: the pipeline classes, some twice for their variants, and two zoo
+    transformers ("pixart", "joint")."""
     root = tmp_path_factory.mktemp("generators")
     torch.manual_seed(0)
     pipelines = {
@@ -82,6 +82,14 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "sd_v": builders.stable_diffusion("v_prediction"),
         "sdxl": builders.stable_diffusion_xl(),
         "sd3": builders.stable_diffusion_3(),
+        "flux": builders.flux(),
+        "schnell": builders.flux(guidance_embeds=False),
+        "sigma": builders.pixart(),
+        "alpha": builders.pixart(alpha=True),
+        "wan": builders.wan(),
+        "cogvideox": builders.cogvideox(),
+        "cogvideox_2b": builders.cogvideox(rotary=False),
+        "cogvideox_1.5": builders.cogvideox(patch_size_t=2),
     }
     for name, pipe in pipelines.items():
         pipe.save_pretrained(root / name)

@@ -14,7 +14,8 @@ from torch.testing import assert_close
 from diffusion_core import Generator
 from diffusion_core.adapters.lora_io import adapter_off, add_lora, load_lora, network, save_lora
 
-CLASSES = ["sd", "sd_v", "sdxl", "sd3", "pixart", "joint"]
+CLASSES = ["sd", "sd_v", "sdxl", "sd3", "flux", "sigma", "wan", "cogvideox", "pixart", "joint"]
+CANVAS: dict[str, tuple[int, ...]] = {"flux": (16, 16), "wan": (5, 16, 16)}
 
 
 def output(generator: Generator) -> Tensor:
@@ -35,7 +36,7 @@ def randomise(generator: Generator) -> None:
 @pytest.fixture(params=CLASSES)
 def adapted(saved, request: pytest.FixtureRequest) -> tuple[Generator, Path, Tensor]:
     """A generator with a fresh adapter, its folder, and its output before."""
-    generator = Generator.from_pretrained(saved[request.param])
+    generator = Generator.from_pretrained(saved[request.param], canvas=CANVAS.get(request.param))
     with torch.no_grad():
         before = output(generator)
     assert add_lora(generator, rank=2, alpha=6) == "default"
@@ -53,11 +54,11 @@ def test_a_saved_adapter_is_read_by_the_real_pipeline_and_by_us(adapted, tmp_pat
     assert (expected - before).abs().max() > 1e-3
     save_lora(generator, tmp_path)
 
-    again = Generator.from_pretrained(folder)
+    again = Generator.from_pretrained(folder, canvas=CANVAS.get(folder.name))
     load_lora(again, tmp_path)
     assert_close(output(again), expected, atol=1e-6, rtol=0)
 
-    fresh = Generator.from_pretrained(folder)
+    fresh = Generator.from_pretrained(folder, canvas=CANVAS.get(folder.name))
     name, module = network(fresh)
     if (folder / "model_index.json").exists():
         pipe = DiffusionPipeline.from_pretrained(folder, **optional(folder))

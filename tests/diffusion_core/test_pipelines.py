@@ -84,7 +84,7 @@ def test_sd3_without_its_optional_t5_loads(tmp_path: Path):
 def test_an_unsupported_pipeline_class_is_named(tmp_path: Path):
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "AudioLDMPipeline"}))
     with pytest.raises(
-        ValueError, match="no adapter for pipeline class 'AudioLDMPipeline'; known: StableDiffusion"
+        ValueError, match="no adapter for pipeline class 'AudioLDMPipeline'; known: CogVideoX"
     ):
         Generator.from_pretrained(tmp_path)
 
