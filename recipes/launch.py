@@ -10,12 +10,11 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from recipes.terminal import remark
 
 
-def spread() -> NoReturn | None:
+def spread() -> None:
     """Go on as several processes where accelerate's launcher was asked for them and started one."""
     on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1")
     if not on_cpu or "MASTER_ADDR" not in os.environ or "RANK" in os.environ or "WORLD_SIZE" in os.environ:
@@ -42,7 +41,7 @@ def spread() -> NoReturn | None:
         str(count),
         *sys.orig_argv[1:],
     ]
-    os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - our own interpreter and arguments
+    os.execv(sys.executable, [sys.executable, *words])
 
 
 def asked_for(words: Sequence[str]) -> int | None:

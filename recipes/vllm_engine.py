@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import os
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,13 @@ from rewriter.templates import encode_chat
 CPU_BLOCK = 32
 
 
+def free_port() -> int:
+    """A port that nobody listens on. TRL tries the same few first, and two runs that start together would meet there."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
 @contextmanager
 def engine_start(*, eager: bool, dtype: str) -> Iterator[None]:
     """Inside, GRPOTrainer starts vLLM with our options, and so that its weights can be written later.
@@ -44,6 +52,7 @@ def engine_start(*, eager: bool, dtype: str) -> Iterator[None]:
     from vllm.platforms import current_platform
 
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB; the default is a share of all memory
+    os.environ.setdefault("MASTER_PORT", str(free_port()))
     options: dict[str, Any] = {"enforce_eager": eager, "dtype": dtype}
     if current_platform.is_cpu():
         options["block_size"] = CPU_BLOCK
