@@ -141,9 +141,6 @@ class CachedConditioner:
 class Released:
     """In the place of a decoder that was let go."""
 
-    def canvas(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        raise RuntimeError("the decoder was let go after the pairs were encoded; load the generator again")
-
     def decode(self, latents: Tensor) -> Tensor:
         raise RuntimeError(
             "the decoder was let go after the pairs were encoded; load the generator again to draw with it"

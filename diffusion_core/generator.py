@@ -39,10 +39,6 @@ class Decoder(Protocol):
     """Between the denoiser's space (B, C, H, W) and pixels (B, 3, H', W') in [0, 1]; for video (B, C, F, H, W) and
     (B, 3, F', H', W')."""
 
-    def canvas(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Height and width in pixels (frames, height and width of a video) of a sample of this shape in the denoiser's space."""
-        ...
-
     def decode(self, latents: Tensor) -> Tensor: ...
 
     def encode(self, pixels: Tensor) -> Tensor: ...
@@ -55,7 +51,8 @@ class Generator:
     """Everything between a prompt and a picture or video; immutable, and safe to share between threads that only
     generate.
 
-    `shape` is one sample's (C, H, W) in the denoiser's space, (C, F, H, W) for video. `licence` is an SPDX identifier, or "unknown".
+    `shape` is one sample's (C, H, W) in the denoiser's space, (C, F, H, W) for video; `canvas` its (H, W) or (F, H, W) in
+    pixels, left out where the denoiser works on pixels. `licence` is an SPDX identifier, or "unknown".
     """
 
     conditioner: Conditioner
@@ -71,6 +68,11 @@ class Generator:
     batch_size: int = DEFAULT_BATCH
     hooks: tuple[Hook, ...] = ()
     device: torch.device | str = "cpu"
+    canvas: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.canvas:
+            object.__setattr__(self, "canvas", self.shape[1:])
 
     @classmethod
     def from_pretrained(
@@ -126,11 +128,6 @@ class Generator:
             steps=self.steps if steps is None else steps,
             guidance=self.guidance if guidance is None else guidance,
         )
-
-    @property
-    def canvas(self) -> tuple[int, ...]:
-        """Height and width of a picture in pixels; frames, height and width of a video."""
-        return self.decoder.canvas(self.shape)
 
     def modules(self) -> dict[str, torch.nn.Module]:
         """All networks, by name."""

@@ -20,6 +20,7 @@ from typing import NoReturn
 COMMANDS = {
     "demo": ("recipes.demo", "the whole loop in one go: data, SFT, GRPO, evaluation, report"),
     "train": ("recipes.train", "train from a YAML configuration"),
+    "plan": ("recipes.plan", "predict the memory of a preference run"),
     "data": ("recipes.rewriter_data", "make the training data of the rewriter"),
     "rewrite": ("recipes.rewrite", "rewrite one prompt, or a file of prompts"),
     "generate": ("recipes.generate", "make images of a prompt"),

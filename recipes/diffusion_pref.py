@@ -1,8 +1,8 @@
 """Preference training of a generator: any loss of `diffusion_core.losses` that reads pairs, on any model `Generator` reads.
 
     rewright pairs --generator shapes --prompts shapes --reward shapes -n 8 --output runs/pairs
-    rewright train diffusion/dpo/shapes_cpu --pairs runs/pairs --output_dir runs/dpo
-    accelerate launch -m recipes.diffusion_pref --config recipes/configs/diffusion/dpo/sdxl_8x80gb.yaml     (several GPUs)
+    rewright train diffusion/diffusion_dpo/shapes_cpu --pairs runs/pairs --output_dir runs/dpo
+    accelerate launch -m recipes.diffusion_pref --config recipes/configs/diffusion/diffusion_dpo/sdxl_8x80gb.yaml     (several GPUs)
 
 Latents and text embeddings are made once and kept beside the run; after that VAE and text encoders leave memory, unless pictures are to be
 drawn. The result is a LoRA in diffusers' format (`pipe.load_lora_weights("runs/dpo/lora")`), or the network with `lora_r: 0`.
@@ -227,8 +227,10 @@ def train(made: Run, pairs: list[Any]) -> int:
 
 def make_accelerator(made: Run) -> Any:
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
     trackers = [name for name in made.train.report_to.replace(" ", "").split(",") if name not in ("", "none")]
+    AcceleratorState._reset_state()  # it is one a process, and an earlier run of this process may have had another precision
     accelerator = Accelerator(
         mixed_precision=made.model.mixed_precision,
         log_with=trackers or None,

@@ -11,9 +11,6 @@ from torch import Tensor
 class PixelDecoder:
     """The denoiser works on pixels in [-1, 1]."""
 
-    def canvas(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return shape[1:]
-
     def decode(self, latents: Tensor) -> Tensor:
         return (latents + 1) / 2
 
@@ -35,10 +32,6 @@ class VaeDecoder:
         self.vae = vae.float() if vae.config.force_upcast else vae
         self.scale = vae.config.scaling_factor
         self.shift = vae.config.shift_factor or 0.0
-
-    def canvas(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        return tuple(side * factor for side in shape[1:])
 
     def decode(self, latents: Tensor) -> Tensor:
         z = (latents / self.scale + self.shift).to(self.vae.dtype)

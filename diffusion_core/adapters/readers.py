@@ -86,6 +86,7 @@ def stable_diffusion(pipe: Any, canvas: Canvas | None) -> dict[str, Any]:
         "kernel": DDIM(process),
         "decoder": VaeDecoder(pipe.vae),
         "shape": (pipe.unet.config.in_channels, height // factor, width // factor),
+        "canvas": (height, width),
     }
 
 
@@ -108,6 +109,7 @@ def stable_diffusion_3(pipe: Any, canvas: Canvas | None) -> dict[str, Any]:
         "kernel": FlowEuler(process),
         "decoder": VaeDecoder(pipe.vae),
         "shape": (config.in_channels, height // factor, width // factor),
+        "canvas": (height, width),
     }
 
 
@@ -130,6 +132,7 @@ def flux(pipe: Any, canvas: Canvas | None) -> dict[str, Any]:
         "kernel": FlowEuler(process),
         "decoder": VaeDecoder(pipe.vae),
         "shape": (config.in_channels // 4, height // factor, width // factor),
+        "canvas": (height, width),
         "steps": 28 if distilled else 4,
     }
 
@@ -150,6 +153,7 @@ def pixart(pipe: Any, canvas: Canvas | None) -> dict[str, Any]:
         "kernel": DDIM(process),
         "decoder": VaeDecoder(pipe.vae),
         "shape": (config.in_channels, size[0] // factor, size[1] // factor),
+        "canvas": size,
     }
 
 
@@ -182,6 +186,7 @@ def wan(pipe: Any, canvas: Canvas | None) -> dict[str, Any]:
         "kernel": FlowEuler(process),
         "decoder": WanDecoder(pipe.vae),
         "shape": shape,
+        "canvas": (frames, height, width),
     }
 
 
@@ -205,4 +210,5 @@ def cogvideox(pipe: Any, canvas: Canvas | None) -> dict[str, Any]:
         "kernel": DDIM(process),
         "decoder": CogVideoXDecoder(pipe.vae, padding),
         "shape": (config.in_channels, latent_frames + padding, height // spatial, width // spatial),
+        "canvas": (frames, height, width),
     }

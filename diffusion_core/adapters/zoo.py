@@ -41,9 +41,11 @@ class GeneratorManifest(BaseModel):
     clip_x0: bool = False
 
 
-def load_zoo(folder: Path, device: torch.device, canvas: Canvas | None = None) -> Generator:
+def load_zoo(
+    folder: Path, device: torch.device, canvas: Canvas | None = None, *, weights: bool = True
+) -> Generator:
     """The generator in `folder`, in float32 whatever the precision on disk. A `canvas` other than the manifest's
-    is a size it was not trained on.
+    is a size it was not trained on. Without `weights` they stay as they were made: for counting bytes.
 
     Raises:
         FileNotFoundError: if the manifest or a weight file is missing.
@@ -71,8 +73,9 @@ def load_zoo(folder: Path, device: torch.device, canvas: Canvas | None = None) -
     transformer = classes[name].from_config(classes[name].load_config(folder / "transformer"))
     text_encoder = BertModel(BertConfig.from_pretrained(folder / "text_encoder"), add_pooling_layer=False)
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    for module, weights in zip((transformer, text_encoder), WEIGHTS, strict=True):
-        module.load_state_dict(load_file(folder / weights))  # copies into float32 parameters
+    for module, file in zip((transformer, text_encoder), WEIGHTS, strict=True):
+        if weights:
+            module.load_state_dict(load_file(folder / file))  # copies into float32 parameters
         module.eval().requires_grad_(False).to(device)
     denoiser_class, process = DENOISERS[name], Flow(manifest.shift)
     joint = denoiser_class is SD3Denoiser

@@ -17,7 +17,7 @@ from recipes.diffusion_pref import parse, run
 from recipes.launch import asked_for
 from recipes.train import main
 
-SMOKE = "diffusion/dpo/smoke"
+SMOKE = "diffusion/diffusion_dpo/smoke"
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_a_longer_run_goes_on_and_another_configuration_is_refused(zoo, pairs, t
         run(
             [
                 "--config",
-                "recipes/configs/diffusion/dpo/smoke.yaml",
+                "recipes/configs/diffusion/diffusion_dpo/smoke.yaml",
                 *arguments(zoo, pairs, out, "--learning_rate", "0.1")[1:],
             ]
         )
@@ -138,7 +138,7 @@ def test_two_processes_follow_one(zoo, pairs, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     shared = ("--max_steps", "3", "--learning_rate", "0.01", "--prompt_dropout", "0.2")
     assert main(arguments(zoo, pairs, one, "--batch_size", "4", *shared)) == 0
-    config = Path("recipes/configs/diffusion/dpo/smoke.yaml").resolve()
+    config = Path("recipes/configs/diffusion/diffusion_dpo/smoke.yaml").resolve()
     words = [
         "-m",
         "accelerate.commands.launch",
