@@ -115,11 +115,12 @@ class FiFA:
 
     alpha: of the text quality. gamma: of the distance to the k-th neighbour. epsilon: added to a distance before its logarithm, so that
     a prompt that occurs twice loses log(1 / epsilon) or so and not everything; embeddings have length 1, distances lie in [0, 2].
+    k: other pairs of the same prompt are neighbours too, at distance 0, so that with k = 1 the second pair of a prompt is a duplicate.
     """
 
     alpha: float = 0.5
     gamma: float = 0.5
-    k: int = 5
+    k: int = 1
     epsilon: float = 0.01
 
     def __post_init__(self) -> None:
@@ -233,7 +234,8 @@ def select_greedy(terms: Terms, count: int, fifa: FiFA, *, shortlist: int | None
     size = min(len(terms), max(count, 10 * count if shortlist is None else shortlist))
     pool = np.sort(np.argsort(-importance(terms, fifa), kind="stable")[:size])
     logs = np.log(neighbour_distances(terms, fifa.k) + fifa.epsilon)
-    scale = fifa.gamma / logs.std() if logs.std() > 1e-12 else 0.0
+    # Where every prompt has copies all full-set distances are 0 and give no unit: then it is the nat.
+    scale = fifa.gamma / (logs.std() if logs.std() > 1e-12 else 1.0)
     own = (standard(terms.margin) + fifa.alpha * standard(terms.quality))[pool]
     vectors, text = terms.embeddings[terms.text[pool]], terms.text[pool]
     to_chosen = np.zeros(

@@ -63,7 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--gamma", type=float, default=0.5, help="of the distance to other prompts (default 0.5)"
     )
     weights.add_argument(
-        "--k", type=int, default=5, help="which neighbour the distance is taken to (default 5)"
+        "--k", type=int, default=1, help="which neighbour the distance is taken to (default 1: the nearest)"
     )
     weights.add_argument(
         "--epsilon",

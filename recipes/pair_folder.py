@@ -50,7 +50,8 @@ class PairFolder:
         setting = json.loads(json.dumps(self.setting))
         if head is not None and head != setting:
             keys = sorted(setting.keys() | head.keys())
-            changed = ", ".join(f"{k}: {head.get(k)!r}" for k in keys if head.get(k) != setting.get(k))
+            differing = [f"{k}: {head.get(k)!r}" for k in keys if head.get(k) != setting.get(k)]
+            changed = ", ".join(differing[:3]) + (", …" if len(differing) > 3 else "")
             raise ValueError(
                 f"{self.root} was made in another setting ({changed}); give the same, or another --output"
             )

@@ -118,6 +118,12 @@ def test_greedy_finds_the_best_set_where_all_sets_can_be_tried():
     assert objective(best) > objective((0, 1, 2))
 
 
+def test_greedy_avoids_copies_where_every_prompt_has_one():
+    terms = terms_of([1.0, 0.9, 0.8, 0.2, 0.1, 0.0], [0, 0, 90, 90, 180, 180])
+    assert select_top(terms, 3, FiFA()).tolist() == [0, 1, 2]
+    assert set(terms.text[select_greedy(terms, 3, FiFA())]) == {0, 1, 2}
+
+
 def test_a_shortlist_as_long_as_the_choice_is_the_top():
     terms = random_terms()
     assert set(select_greedy(terms, 6, FiFA(k=2), shortlist=6)) == set(select_top(terms, 6, FiFA(k=2)))
