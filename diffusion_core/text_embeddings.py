@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,12 +25,16 @@ def hashed_ngrams(texts: Sequence[str], *, dimensions: int = DIMENSIONS) -> np.n
     counts = [Counter(_ngrams(text)) for text in texts]
     documents = Counter(gram for count in counts for gram in count)
     vectors = np.zeros((len(texts), dimensions), np.float32)
-    for row, count in enumerate(counts):
+    places: dict[str, tuple[int, float]] = {}  # column, and the inverse document frequency with a random sign
+    for gram, found_in in documents.items():
+        code = crc32(gram.encode())
+        rarity = 1 + math.log((1 + len(texts)) / (1 + found_in))
+        # The sign keeps what collides from adding up.
+        places[gram] = (code % dimensions, rarity if code & _SIGN else -rarity)
+    for row, count in zip(vectors, counts, strict=True):
         for gram, times in count.items():
-            code = crc32(gram.encode())
-            weight = (1 + np.log(times)) * (1 + np.log((1 + len(texts)) / (1 + documents[gram])))
-            # A random sign keeps what collides from adding up.
-            vectors[row, code % dimensions] += weight if code & _SIGN else -weight
+            column, weight = places[gram]
+            row[column] += weight * (1 + math.log(times))
     return unit_rows(vectors)
 
 
