@@ -207,7 +207,7 @@ def content_fault(pair: Pair, *, resize: bool = False) -> str | None:
 def save_pairs(pairs: Sequence[Pair], folder: str | Path) -> None:
     """Write the folder format: files are copied as they are, arrays become PNG, and `captions.jsonl` comes last.
 
-    An id that is no file name (say, one with a slash) is replaced by a hash of it.
+    An id that is no file name (say, one with a slash) is changed into one; see `stem_of`.
 
     Raises PairError for pairs that `load_pairs` would refuse, FileExistsError where the folder holds pairs already.
     """
@@ -221,25 +221,30 @@ def save_pairs(pairs: Sequence[Pair], folder: str | Path) -> None:
     for pair in pairs:
         for side in SIDES:
             write_media(getattr(pair, side), root / side / stem_of(pair.id))
-    write_captions(pairs, root)
+    write_captions(map(caption_row, pairs), root)
 
 
 def stem_of(identifier: str) -> str:
-    """The file name, without suffix, of a pair with this id."""
+    """The file name, without suffix, of a pair with this id: the id itself, or what is legal of it and a hash."""
     from diffusion_core.data_rows import short_hash
 
-    return identifier if _STEM.fullmatch(identifier) else short_hash(identifier)
+    if _STEM.fullmatch(identifier):
+        return identifier
+    return (
+        f"{re.sub(r'[^A-Za-z0-9-]+', '_', identifier)[:40].strip('_') or 'pair'}-{short_hash(identifier)[:8]}"
+    )
 
 
-def write_captions(pairs: Sequence[Pair], root: Path) -> None:
-    """`captions.jsonl`, whole or not at all; fields that are unknown are left out."""
-    lines = []
-    for pair in pairs:
-        row: dict[str, Any] = {"id": stem_of(pair.id), "prompt": pair.prompt}
-        row |= {name: value for name in OPTIONAL if (value := getattr(pair, name)) is not None}
-        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+def caption_row(pair: Pair) -> dict[str, Any]:
+    """A pair's line in `captions.jsonl`; fields that are unknown are left out."""
+    known = {name: value for name in OPTIONAL if (value := getattr(pair, name)) is not None}
+    return {"id": stem_of(pair.id), "prompt": pair.prompt, **known}
+
+
+def write_captions(rows: Iterable[Mapping[str, Any]], root: Path) -> None:
+    """`captions.jsonl`, whole or not at all: a folder without it is not finished."""
     part = root / (CAPTIONS + ".part")
-    part.write_text("".join(lines), encoding="utf-8")
+    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     os.replace(part, root / CAPTIONS)
 
 

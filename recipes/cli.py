@@ -22,6 +22,8 @@ COMMANDS = {
     "train": ("recipes.train", "train from a YAML configuration"),
     "plan": ("recipes.plan", "predict the memory of a preference run"),
     "data": ("recipes.rewriter_data", "make the training data of the rewriter"),
+    "pairs": ("recipes.pairs", "make preference pairs from your own model, or score a set anew"),
+    "fifa": ("recipes.fifa", "choose the most useful preference pairs"),
     "rewrite": ("recipes.rewrite", "rewrite one prompt, or a file of prompts"),
     "generate": ("recipes.generate", "make images of a prompt"),
     "evaluate": ("recipes.evaluate", "measure a rewriter against its baselines on the same seeds"),

@@ -77,9 +77,15 @@ def statistics(image: np.ndarray) -> dict[str, float]:
 
 
 def strip(
-    rows: Sequence[tuple[str, str, Sequence[np.ndarray], Sequence[np.ndarray]]], *, tile: int = 144
+    rows: Sequence[tuple[str, str, Sequence[np.ndarray], Sequence[np.ndarray]]],
+    *,
+    tile: int = 144,
+    titles: tuple[str, str] = ("as it was written", "as it was rewritten"),
 ) -> np.ndarray:
-    """A before/after figure: per row (prompt, rewrite, images of the prompt, images of the rewrite), same seeds left and right."""
+    """A figure of two columns: per row (text left, text right, images left, images right).
+
+    By default before and after: prompt, rewrite and the images of both with the same seeds.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     columns = max(max(len(before), len(after)) for _, _, before, after in rows)
@@ -93,8 +99,8 @@ def strip(
     figure = Image.new("RGB", (width, pad * 2 + 30 + sum(heights)), "white")
     draw = ImageDraw.Draw(figure)
     left, right = pad, pad * 2 + side
-    draw.text((left, pad), "as it was written", fill="#111111", font=bold)
-    draw.text((right, pad), "as it was rewritten", fill="#111111", font=bold)
+    draw.text((left, pad), titles[0], fill="#111111", font=bold)
+    draw.text((right, pad), titles[1], fill="#111111", font=bold)
     top = pad + 30
     for (_, _, before, after), (first, second), height in zip(rows, wrapped, heights, strict=True):
         text_height = max(len(first), len(second)) * line

@@ -9,7 +9,7 @@ import pytest
 from recipes.cli import COMMANDS, main
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [DOCS / "quickstart.md", DOCS / "your-own-model.md"]
+PAGES = [DOCS / "quickstart.md", DOCS / "your-own-model.md", DOCS / "preference-data.md"]
 
 
 def block(page: Path, mark: str) -> str:
