@@ -137,7 +137,7 @@ class PreferenceTrainer:
         self.displacement, self.early_stop = Displacement(config.alarm_after), EarlyStop(config.patience)
         self.checkpoints = Checkpoints(output, config.keep_checkpoints)
         self.table: tuple[Tensor, Tensor] | None = None
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self._prepared = 0, 0.0, False
 
     @property
     def pairs_per_step(self) -> int:
@@ -170,10 +170,16 @@ class PreferenceTrainer:
         per_image = self.objective.loss.captions == "per_image"
         return self.pairs.batch([s.pair for s in slots], dropped, per_image=per_image)
 
+    def prepare(self) -> None:
+        """Go to the newest checkpoint, and take the reference's errors where they are taken beforehand; once."""
+        if not self._prepared:
+            self._resume()
+            self._precompute()
+            self._prepared = True
+
     def train(self) -> int:
         """Run to `max_steps`, the time limit or the early stop, from the newest checkpoint if there is one."""
-        self._resume()
-        self._precompute()
+        self.prepare()
         means, began, before = Means(), time.monotonic(), self.seconds
         while self.step < self.config.max_steps and not self.early_stop.stopped:
             means.add(self._train_step())

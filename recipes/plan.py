@@ -87,12 +87,11 @@ def _only_missing(path: Path, words: list[str]) -> list[str]:
 def plan(made: Any) -> list[Phase]:
     """The phases of a run, in their order. Raises FileNotFoundError where the model's configuration is not on this machine."""
     import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
 
     from diffusion_core.adapters.blueprint import blueprint
     from diffusion_core.memory import bytes_of
 
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with torch.device("meta"):
         generator = blueprint(made.model.model, getattr(torch, made.model.dtype), canvas_of(made))
         whole = bytes_of(*generator.modules().values())
         saved = _nf4_saving(generator) if made.model.quantize == "nf4" else 0

@@ -1,6 +1,6 @@
 """A generator of tensors without storage, built from configuration files alone: what `rewright plan` counts bytes on.
 
-Nothing of the weights is read. Must be called, and used, inside a `FakeTensorMode(allow_non_fake_inputs=True)`.
+Nothing of the weights is read. Must be called, and used, under `torch.device("meta")`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def blueprint(name: str, dtype: torch.dtype, canvas: Canvas | None = None) -> Ge
     """
     folder = EMBEDDED.get(name, Path(name))
     if (folder / "generator.json").is_file():
-        return load_zoo(folder, torch.device("cpu"), canvas, weights=False)
+        return load_zoo(folder, torch.device("meta"), canvas, weights=False)
     return _pipeline(name, dtype, canvas)
 
 
@@ -63,6 +63,7 @@ def _pipeline(name: str, dtype: torch.dtype, canvas: Canvas | None) -> Generator
         **{"steps": steps, "guidance": guidance, **read(pipe, canvas)},
         name=Path(name).name,
         licence=declared_licence(name),
+        device="meta",
     )
 
 
@@ -77,7 +78,8 @@ def _part(name: str, part: str, library: str | None, class_name: str | None, dty
     if cls is None:
         return None
     if issubclass(cls, diffusers.SchedulerMixin):
-        return cls.from_pretrained(name, subfolder=part)
+        with torch.device("cpu"):  # its tables are read, not counted
+            return cls.from_pretrained(name, subfolder=part)
     if issubclass(cls, diffusers.ModelMixin):
         return cls.from_config(cls.load_config(name, subfolder=part)).to(dtype)
     if issubclass(cls, transformers.PreTrainedModel):
@@ -138,3 +140,46 @@ def blank_cond(generator: Generator, rows: int) -> Cond:
 def _clip_tokens(conditioner: Any) -> int:
     encoder = conditioner.pipe.text_encoder
     return CLIP_TOKENS if encoder is None else encoder.config.max_position_embeddings
+
+
+def relative_costs(folder: Path | None, side: int) -> dict[str, float]:
+    """Floating-point operations of one prompt through the text encoder and one image of `side` pixels through the VAE's encoder, in units of
+    one forward of the UNet, counted on tensors without storage. None: Stable Diffusion 1.5 itself.
+    """
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers import AutoConfig, CLIPTextConfig, CLIPTextModel
+
+    with torch.device("meta"), torch.no_grad():
+        if folder is None:
+            four = {
+                "down_block_types": ("DownEncoderBlock2D",) * 4,
+                "up_block_types": ("UpDecoderBlock2D",) * 4,
+            }
+            unet: Any = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+            vae: Any = AutoencoderKL(
+                block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4, **four
+            )
+            text: Any = CLIPTextConfig(
+                hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12
+            )
+        else:
+            unet = UNet2DConditionModel.from_config(
+                UNet2DConditionModel.load_config(folder, subfolder="unet")
+            )
+            vae = AutoencoderKL.from_config(AutoencoderKL.load_config(folder, subfolder="vae"))
+            text = AutoConfig.from_pretrained(folder, subfolder="text_encoder")
+        encoder: Any = CLIPTextModel(text)
+        tokens, latent = text.max_position_embeddings, side // 8
+        words = torch.zeros(1, tokens, unet.config.cross_attention_dim)
+        calls = {
+            "unet": lambda: unet(torch.zeros(1, 4, latent, latent), torch.ones(1), words),
+            "text_encoder": lambda: encoder(input_ids=torch.zeros(1, tokens, dtype=torch.long)),
+            "vae": lambda: vae.encode(torch.zeros(1, 3, side, side)),
+        }
+        counted = {}
+        for name, call in calls.items():
+            with FlopCounterMode(display=False) as counter:
+                call()
+            counted[name] = counter.get_total_flops()
+    return {name: value / counted["unet"] for name, value in counted.items()}

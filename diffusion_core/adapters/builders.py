@@ -71,6 +71,45 @@ def stable_diffusion(prediction: str = "epsilon") -> Any:
     )
 
 
+def stable_diffusion_in_proportion() -> Any:
+    """SD 1.5's blocks with a fifth of the channels, for 256 pixels: UNet, text encoder and VAE cost each other's multiples that the real
+    ones do. For timing: random weights, the UNet of 34 M parameters.
+    """
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    pipe = stable_diffusion()
+    width, tokenizer = 128, pipe.tokenizer
+    unet = UNet2DConditionModel(
+        sample_size=32,
+        cross_attention_dim=width,
+        block_out_channels=(64, 128, 256, 256),
+        attention_head_dim=8,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(26, 52, 104, 104),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+        latent_channels=4,
+        norm_num_groups=13,
+    )
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        max_position_embeddings=77,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    tokenizer.model_max_length = 77
+    pipe.register_modules(unet=unet.eval(), vae=vae.eval(), text_encoder=CLIPTextModel(text).eval())
+    return pipe
+
+
 def stable_diffusion_xl() -> Any:
     """A `StableDiffusionXLPipeline`: two text encoders, pooled text and sizes as added conditioning."""
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline

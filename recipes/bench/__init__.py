@@ -20,6 +20,7 @@ BENCHES = {
     "generator": "images drawn per second by the embedded generator",
     "shapes": "how exact the judge is on clean, noisy, blurred and JPEG images, by canvas",
     "update": "seconds of an SFT update, against TRL's batch and PEFT's layers",
+    "preference": "preference training of a generator, pairs a second and memory, against a plain loop (some minutes)",
     "grpo": "seconds per GRPO step, split, against TRL's defaults (several minutes)",
     "diffusion": "preference losses on small worlds whose optimum is known (only when asked for; --quick: some minutes)",
 }
@@ -32,6 +33,10 @@ TARGETS = {
     "detect_32px_images_per_s": (AT_LEAST, 1_000),
     "clean_48px_exact_share": (AT_LEAST, 1.0),
     "speedup_rollout_generation_scoring": (AT_LEAST, 1.8),
+    "sd15_speed_precomputed": (AT_LEAST, 1.5),
+    "shapes_speed_precomputed": (AT_LEAST, 1.25),
+    "sd15_peak_ratio": (AT_MOST, 0.75),
+    "shapes_peak_ratio": (AT_MOST, 0.75),
     "methods_at_80_percent": (AT_LEAST, 3),
 }
 

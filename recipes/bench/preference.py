@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-PAIRS, BATCH, RANK = 16, 4, 8
-SIDE = 128  # pixels of the small pipeline's images; latents are an eighth
+PAIRS, BATCH, RANK, BETA = 8, 2, 8, 2000.0
+SIDE = 256  # pixels of the small pipeline's images; latents are an eighth
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,10 @@ def plain_loop(setup: Setup, steps: int, folder: Path, live: Any = None) -> tupl
     trained = _with_lora(generator)
     optimizer = torch.optim.AdamW(trained, lr=1e-4)
     objective, order = _objective(generator), _order(made)
-    images = {pair.id: (read_pixels(pair.chosen, setup.canvas), read_pixels(pair.rejected, setup.canvas)) for pair in made}
+    images = {
+        pair.id: (read_pixels(pair.chosen, setup.canvas), read_pixels(pair.rejected, setup.canvas))
+        for pair in made
+    }
     if live is not None:
         live.hold(*generator.modules().values(), reference.module)
         live.peak = live.now
@@ -115,7 +118,9 @@ def plain_loop(setup: Setup, steps: int, folder: Path, live: Any = None) -> tupl
         pixels = torch.stack([images[p.id][0] for p in chosen] + [images[p.id][1] for p in chosen])
         with torch.no_grad():
             x0 = generator.decoder.encode(pixels)
-            cond = generator.conditioner([p.prompt for p in chosen]).map(lambda value: value.repeat(2, *[1] * (value.ndim - 1)))
+            cond = generator.conditioner([p.prompt for p in chosen]).map(
+                lambda value: value.repeat(2, *[1] * (value.ndim - 1))
+            )
         x_t, t, target = _noised(objective, process, denoiser.kind, x0, slots)
         said = denoiser.raw(x_t, t, cond)
         errors = (said.float() - target.float()).square().flatten(1).mean(1)
@@ -134,10 +139,9 @@ def plain_loop(setup: Setup, steps: int, folder: Path, live: Any = None) -> tupl
     return losses, time.perf_counter() - began
 
 
-BETA = 2000.0
-
-
-def trainer_loop(setup: Setup, steps: int, folder: Path, mode: str, live: Any = None) -> tuple[list[float], float]:
+def trainer_loop(
+    setup: Setup, steps: int, folder: Path, mode: str, live: Any = None
+) -> tuple[list[float], float]:
     """(losses, seconds) of the recipe's trainer; encoding and taking errors beforehand are part of neither the step nor its memory."""
     from accelerate import Accelerator
 
@@ -154,7 +158,13 @@ def trainer_loop(setup: Setup, steps: int, folder: Path, mode: str, live: Any = 
         live.peak = live.now
     losses: list[float] = []
     config = TrainerConfig(
-        max_steps=steps, batch_size=BATCH, learning_rate=1e-4, weight_decay=1e-2, fixed_draws=1, save_every=10**6, seed=0
+        max_steps=steps,
+        batch_size=BATCH,
+        learning_rate=1e-4,
+        weight_decay=1e-2,
+        fixed_draws=1,
+        save_every=10**6,
+        seed=0,
     )
     trainer = PreferenceTrainer(
         generator.denoiser,
@@ -239,7 +249,11 @@ def make_pairs(side: int) -> list[Any]:
     rng = np.random.default_rng(0)
     shape = (2, side, side, 3)
     return [
-        Pair(f"p{i}", f"one red circle and {'two' if i % 2 else 'three'} blue squares", *rng.integers(0, 255, shape, dtype=np.uint8))
+        Pair(
+            f"p{i}",
+            f"one red circle and {'two' if i % 2 else 'three'} blue squares",
+            *rng.integers(0, 255, shape, dtype=np.uint8),
+        )
         for i in range(PAIRS)
     ]
 
