@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{CJK}]+|[^\W_]+(?:'[^\W_]+)*|[^\w\s]")
-_PRE = [  # read once into plainer words, before tokens are cut
-    (re.compile(r"\b([^\W\d_]{2,})-free\b"), r" without \1 "),
-    (re.compile(r"\bnon-(?=[^\W\d_])"), " not "),
-    (re.compile(r"(?:没有|沒有|不要|不含|没|無|无(?!限|数))"), " without "),
-    (re.compile(r"(?:不是|而不是|并非)"), " not "),
-    (re.compile(r"(?:而是|但是|但|的|和|与|以及|在)"), " ; "),
-    (re.compile(r"\bpas d(?:e|['’])\s*"), " without "),
-    (re.compile(r"\b(?:d|l|n|qu|j|s|c)['’](?=[^\W\d_])"), " "),
+_PRE = [  # read once into plainer words, before tokens are cut: (what every match holds, pattern, replacement)
+    ("-free", re.compile(r"\b([^\W\d_]{2,})-free\b"), r" without \1 "),
+    ("non-", re.compile(r"\bnon-(?=[^\W\d_])"), " not "),
+    ("", re.compile(r"(?:没有|沒有|不要|不含|没|無|无(?!限|数))"), " without "),
+    ("", re.compile(r"(?:不是|而不是|并非)"), " not "),
+    ("", re.compile(r"(?:而是|但是|但|的|和|与|以及|在)"), " ; "),
+    ("pas d", re.compile(r"\bpas d(?:e|')\s*"), " without "),
+    ("'", re.compile(r"\b(?:d|l|n|qu|j|s|c)'(?=[^\W\d_])"), " "),
 ]
-_PRE_ASCII = [_PRE[0], _PRE[1], _PRE[5], _PRE[6]]
+_PRE_ASCII = [row for row in _PRE if row[0]]
 _ZH_NUMBER = re.compile(
     r"(?<![第十百])([一二两兩三四五六七八九十]{1,3})(?=[个個只隻朵条條张張辆輛位名颗顆片件本座棵头頭匹艘架台盏幅块塊枚双雙对對根支])"
 )
@@ -194,8 +194,9 @@ def tokenize(text: str, lexicon: Lexicon) -> list[Token]:
         pattern, before_tokens = lexicon.any_phrase, _PRE
     if pattern is not None:
         text = pattern.sub(lambda m: f" {lexicon.phrases[m[0]]} ", text)
-    for expression, replacement in before_tokens:
-        text = expression.sub(replacement, text)
+    for held, expression, replacement in before_tokens:
+        if held in text:
+            text = expression.sub(replacement, text)
     known, read = lexicon._tokens, lexicon.token
     return [known.get(w) or read(w) for w in _TOKEN.findall(text)]
 

@@ -83,10 +83,15 @@ def is_negation_word(word: str) -> bool:
     return word in NEGATION_CUES or word.endswith("n't")
 
 
+def may_start(word: str) -> bool:
+    """Whether a cue may begin with this word or mark; few do."""
+    return word in _STARTS or word.endswith("n't")
+
+
 def cue_at(tokens: list[Token], i: int) -> tuple[int, str]:
     """(length, kind) of the cue that starts at token i; NONE for other words."""
     word = tokens[i].word
-    if word not in _STARTS and not word.endswith("n't"):  # most words
+    if not may_start(word):
         return 0, NONE
     for words, kind in _SEQUENCES.get(word, ()):
         if len(words) == 1 or tuple(t.word for t in tokens[i : i + len(words)]) == words:

@@ -39,10 +39,9 @@ def groups(facts: Facts) -> list[Group]:
     lexicon, tokens, mask = facts.lexicon, facts.tokens, facts.negated.mask
     counts = {n.index: n for n in facts.numbers}
     found: list[Group] = []
-    for i, token in enumerate(tokens):
-        if not token.nouns or mask[i]:
-            continue
-        if i + 1 < len(tokens) and is_part_of_other(tokens, i):
+    for i in facts.nouns_at:
+        token = tokens[i]
+        if mask[i] or is_part_of_other(tokens, i):
             continue
         j, size, colors, count, number_at, vague = i - 1, None, NOTHING, None, None, None
         if j >= 0 and tokens[j].colors and not mask[j]:
@@ -80,6 +79,8 @@ def _vague(tokens: list[Token], j: int, lexicon: Lexicon) -> tuple[int, int] | N
 
 def is_part_of_other(tokens: list[Token], i: int) -> bool:
     """ "square canvas", "white-hot": neither a square nor something white."""
+    if i + 1 == len(tokens):
+        return False
     following = tokens[i + 1]
     if tokens[i].nouns:
         return following.word in _FRAMES

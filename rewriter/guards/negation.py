@@ -19,6 +19,7 @@ from rewriter.guards.cues import (
     TAKEN_BACK,
     cue_at,
     is_negation_word,
+    may_start,
 )
 from rewriter.lexicon import DETERMINERS, PRONOUNS, Lexicon, Token, wordset
 
@@ -42,29 +43,30 @@ class Negated:
 
     mask: list[int]
     phrases: list[Phrase]
-    has_pronoun: bool  # "one", "it": a named thing may be meant again without its name
+    has_pronoun: bool  # beside phrases "one", "it": a named thing may be meant again without its name
 
 
 def find_negation(tokens: list[Token], lexicon: Lexicon) -> Negated:
     mask = [0] * len(tokens)
     phrases: list[Phrase] = []
-    i = 0
-    while i < len(tokens):
-        length, kind = cue_at(tokens, i)
+    end = 0  # of what was read so far
+    for i in [i for i, token in enumerate(tokens) if may_start(token.word)]:
+        length, kind = cue_at(tokens, i) if i >= end else (0, NONE)
         if kind == NONE:
-            i += 1
             continue
         if kind in (TAKEN_BACK, RESTATED):
             mask[:i] = [2] * i
             phrases.clear()
         if kind == TAKEN_BACK:
             phrases += _replaced_color(tokens, i, i + length)
-        mask[i : i + length] = [2] * length
-        i += length
+        end = i + length
+        mask[i:end] = [2] * length
         if kind == HARD:
-            i = _scope(tokens, i, mask, phrases, lexicon)
+            end = _scope(tokens, end, mask, phrases, lexicon)
         elif kind == SOFT:
-            i = _unclear(tokens, i, mask)
+            end = _unclear(tokens, end, mask)
+    if not phrases:
+        return Negated(mask, phrases, False)
     pronoun = any(t.word in PRONOUNS for t, m in zip(tokens, mask, strict=True) if m == 0)
     return Negated(mask, phrases, pronoun)
 

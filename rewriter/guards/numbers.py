@@ -6,7 +6,7 @@ An explicit number must survive; a vague word ("a few", "several") may become on
 
 import itertools
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 
 from rewriter.guards.negation import Negated
@@ -50,8 +50,9 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
     """All numbers, in order. A number inside a negated part ("not two but three") is not exact."""
     table = NUMBER_WORDS.get(language, NUMBER_WORDS["en"])
     found: list[Number] = []
-    for i, token in enumerate(tokens):
-        value = _value(token.word, table) if token.may_count else None
+    for i in [i for i, token in enumerate(tokens) if token.may_count]:
+        token = tokens[i]
+        value = _value(token.word, table)
         if not value:  # "zero squares" is a negation
             continue
         if _is_part_of_adjective(tokens, i, table):
@@ -90,14 +91,14 @@ def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[N
         if before in ("-", "–") and last is not None and last.index == i - 2 and last.value not in TENS:
             exact = False
         found.append(Number(value, i, exact))
-    return found if _GRID.isdisjoint(t.word for t in tokens) else _with_products(tokens, found)
+    return found if _GRID.isdisjoint([t.word for t in tokens]) else _with_products(tokens, found)
 
 
 def lost_numbers(
     original: list[Number],
-    original_words: Iterable[str],
+    original_words: frozenset[str],
     rewrite: list[Number],
-    rewrite_words: set[str],
+    rewrite_words: frozenset[str],
     resolve: bool,
     split_up: Container[int] = (),
 ) -> list[float]:
@@ -106,18 +107,20 @@ def lost_numbers(
     `split_up` holds the token indices of numbers that the rewrite says in parts ("three circles: …" as one red, two blue).
     """
     said = [n.value for n in rewrite]
-    sums = _sums(said) if resolve and _PARTITION & set(original_words) else set()
     lost: list[float] = []
     for number in original:
         if number.derived and not resolve:
             continue
         if resolve and (not number.exact or number.index in split_up):
             continue
-        if number.value in said or number.value in sums or number.value in lost:
+        if number.value in said or number.value in lost:
             continue
         if number.value == 1 and (resolve or _ONE & rewrite_words):
             continue  # one thing needs no numeral
         lost.append(number.value)
+    if lost and resolve and _PARTITION & original_words:
+        sums = _sums(said)
+        lost = [value for value in lost if value not in sums]
     return lost
 
 
@@ -168,8 +171,8 @@ def _with_products(tokens: list[Token], numbers: list[Number]) -> list[Number]:
         at[a.index] = Number(a.value, a.index, False)
         if grid is not None:
             at[b.index] = Number(b.value, b.index, False)
-    for i in range(1, len(words)):
-        if words[i] in _GRID and (sides := _SIZE.fullmatch(words[i - 1])):
+    for i in [i for i, word in enumerate(words) if i and word in _GRID]:
+        if sides := _SIZE.fullmatch(words[i - 1]):
             at[i] = Number(float(sides[1]) * float(sides[2]), i, True, derived=True)
     return [at[i] for i in sorted(at)]
 

@@ -40,7 +40,7 @@ _BEFORE_NOUN = DETERMINERS | wordset("of twin")
 
 def changed_relations(original: Facts, rewrite: Facts) -> Iterator[str]:
     """Places that the original gives two things and the rewrite gives otherwise, as text; one left out is not one changed."""
-    asked = _relations(original) if _TURNING.isdisjoint(original.words) else []
+    asked = _relations(original) if _TURNING.isdisjoint(original.word_set) else []
     said = _relations(rewrite) if asked else []
     if not said:
         return
@@ -61,7 +61,7 @@ def _relations(facts: Facts) -> list[tuple[Group, str, Group]]:
 
 
 def _place(facts: Facts, start: int, end: int) -> str | None:
-    if _FIRST.isdisjoint(t.word for t in facts.tokens[start : min(end, start + 3)]):  # most pairs
+    if _FIRST.isdisjoint([t.word for t in facts.tokens[start : min(end, start + 3)]]):  # most pairs
         return None
     if any(facts.negated.mask[start:end]):
         return None

@@ -23,6 +23,9 @@ _SINGLE = re.compile(
 )
 
 
+_OPENING = re.compile("[\"'“„«「『‘’<([{_:-]")  # every tag and every quotation holds one of these
+
+
 @dataclass(frozen=True)
 class Spans:
     """What was found, and the text with each found part replaced by a mark that is no word."""
@@ -34,7 +37,7 @@ class Spans:
 
 def find_spans(text: str) -> Spans:
     """Tags first: what stands inside one is not quoted text, though quoted text may hold one."""
-    if not any(c in text for c in "\"'“„«「『‘’<([{_:-"):
+    if not _OPENING.search(text):
         return Spans((), Counter(), text)
     tags = Counter(m[0] for m in _TAGS.finditer(text))
     bare = _TAGS.sub(_blank, text) if tags else text  # as long as before: positions stay valid
