@@ -7,7 +7,6 @@ understanding a language; where a reading is in doubt, the guards let a rewrite 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{CJK}]+|[^\W_]+(?:'[^\W_]+)*|[^\w\s]")
@@ -94,8 +93,9 @@ def stem(word: str) -> str:
     return word[:-1]
 
 
-class Token(NamedTuple):
-    """One word or one mark, with all that the word lists say about it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Token:
+    """One word or one mark, with all that the word lists say about it. A lexicon makes one per word."""
 
     word: str  # lower case
     key: str  # the canonical form under which it is compared; a mark is its own
@@ -103,6 +103,7 @@ class Token(NamedTuple):
     colors: frozenset[str]  # it may mean; empty for most words
     nouns: frozenset[str]  # of the lexicon; at most one
     may_count: bool  # a number in some language
+    negates: bool  # "no", "don't"
 
 
 NOTHING: frozenset[str] = frozenset()
@@ -171,7 +172,7 @@ class Lexicon:
 
     def _read(self, word: str) -> Token:
         if not word[0].isalnum():
-            return Token(word, word, False, NOTHING, NOTHING, False)
+            return Token(word, word, False, NOTHING, NOTHING, False, False)
         base = stem(word)
         colors = self.colors.get(word) or self.colors.get(base) or NOTHING
         noun = self.nouns.get(word) or self.nouns.get(base)
@@ -182,7 +183,8 @@ class Lexicon:
             or (next(iter(colors)) if len(colors) == 1 else base)
         )
         may_count = any(c.isdigit() for c in word) or word in _ANY_NUMBER or base in _ANY_NUMBER
-        return Token(word, key, True, colors, frozenset((noun,)) if noun else NOTHING, may_count)
+        negates = word in NEGATION_CUES or word.endswith("n't")
+        return Token(word, key, True, colors, frozenset((noun,)) if noun else NOTHING, may_count, negates)
 
 
 def tokenize(text: str, lexicon: Lexicon) -> list[Token]:

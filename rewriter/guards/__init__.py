@@ -65,8 +65,8 @@ def check(
     """
     if not rewrite.strip():
         return [Violation("empty", "the rewrite is empty")]
-    found = list(_injection(original, rewrite))
     before, after = read(original, dialect.lexicon), read(rewrite, dialect.lexicon)
+    found = list(_injection(before, after))
     if before.plain == after.plain:
         found += [*_quotes(before, after, dialect), *_tags(before, after, dialect)]  # these depend on case
         return [*found, Violation("copy", "the rewrite is the original prompt", "warn")]
@@ -88,10 +88,10 @@ def failed(violations: list[Violation]) -> Violation | None:
     return next((v for v in violations if v.severity == "fail"), None)
 
 
-def _injection(original: str, rewrite: str) -> Iterator[Violation]:
-    for text in form.injections(original, rewrite)[:3]:
+def _injection(before: Facts, after: Facts) -> Iterator[Violation]:
+    for text in form.injections(before.text, after.text, after.plain)[:3]:
         yield Violation("injection", f"{text[:60]!r} is not for the generator")
-    if bad := form.control_characters(original, rewrite):
+    if bad := form.control_characters(before.text, after.text):
         yield Violation("control_chars", f"invisible characters {', '.join(bad[:5])}")
 
 

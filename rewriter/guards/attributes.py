@@ -68,13 +68,8 @@ def changed_bindings(original: Facts, rewrite: Facts) -> Iterator[str]:
         if not group.colors:
             continue
         same_noun = [g for g in after if g.noun == group.noun]
-        coloured = [g for g in same_noun if g.colors]
-        if (
-            coloured
-            and not any(g.colors & group.colors for g in coloured)
-            and len(coloured) == len(same_noun)
-        ):
-            yield f"{describe(group)} became {', '.join(sorted({describe(g) for g in coloured}))}"
+        if same_noun and all(g.colors and g.colors.isdisjoint(group.colors) for g in same_noun):
+            yield f"{describe(group)} became {', '.join(sorted({describe(g) for g in same_noun}))}"
 
 
 def changed_sizes(original: Facts, rewrite: Facts) -> Iterator[str]:

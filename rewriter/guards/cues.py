@@ -1,6 +1,6 @@
 """Words that begin a negation, words that only look as if they did, and words that end its scope. English first, then what de/fr/es add."""
 
-from rewriter.lexicon import NEGATION_CUES, Token, wordset
+from rewriter.lexicon import Token, wordset
 
 HARD, SOFT, SKIP, TAKEN_BACK, RESTATED, NONE = "hard", "soft", "skip", "taken back", "restated", "none"
 
@@ -76,22 +76,18 @@ _OMIT_THE = wordset(
 _KEPT = _OMIT | _OMIT_THE | wordset("omit exclude avoid")  # "don't skip the star": it stays
 _WHICH = wordset("the any all those these every")
 _BEFORE_ORDER = wordset("please then just you can could let's lets we we'll i'll but so also")
-_STARTS = frozenset((*_SEQUENCES, *NEGATION_CUES, *_OMIT, *_OMIT_THE))
+_STARTS = frozenset((*_SEQUENCES, *_OMIT, *_OMIT_THE))
 
 
-def is_negation_word(word: str) -> bool:
-    return word in NEGATION_CUES or word.endswith("n't")
-
-
-def may_start(word: str) -> bool:
-    """Whether a cue may begin with this word or mark; few do."""
-    return word in _STARTS or word.endswith("n't")
+def cue_starts(tokens: list[Token]) -> list[int]:
+    """Where a cue may start: few words begin one."""
+    return [i for i, token in enumerate(tokens) if token.negates or token.word in _STARTS]
 
 
 def cue_at(tokens: list[Token], i: int) -> tuple[int, str]:
     """(length, kind) of the cue that starts at token i; NONE for other words."""
     word = tokens[i].word
-    if not may_start(word):
+    if not tokens[i].negates and word not in _STARTS:
         return 0, NONE
     for words, kind in _SEQUENCES.get(word, ()):
         if len(words) == 1 or tuple(t.word for t in tokens[i : i + len(words)]) == words:
@@ -101,7 +97,7 @@ def cue_at(tokens: list[Token], i: int) -> tuple[int, str]:
         ordered = i == 0 or not tokens[i - 1].is_word or tokens[i - 1].word in _BEFORE_ORDER
         named = word in _OMIT or (following is not None and following.word in _WHICH)
         return (1, HARD) if ordered and named else (0, NONE)
-    if not is_negation_word(word):
+    if not tokens[i].negates:
         return 0, NONE
     if following is not None and following.word in _KEPT and word not in ("no", "without"):
         return 2, SKIP

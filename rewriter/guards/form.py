@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from rewriter.lexicon import wordset
 from rewriter.parsing import ROLE_TOKENS, TAG
 
 _JUDGE = re.compile(
@@ -19,23 +20,23 @@ _JUDGE = re.compile(
     re.IGNORECASE,
 )
 # Every match of _JUDGE holds one of these; most prompts hold none, and this is quick to see.
-_HINTS = (
-    "score rating rate grade verdict reward final [[ 10 ten marks judge ignore disregard forget override evaluator reviewer "
+_HINTS = wordset(
+    "score rating rate grade verdict reward final [[ / marks judge ignore disregard forget override evaluator reviewer "
     "answer reply respond criteria requirements points questions checks system assistant user human analysis"
-).split()
+) | {"out of"}
 _PIECE = re.compile(r"[^\W\d_]+|[^\s_]")  # letters together; digits and marks one by one
 _ALLOWED_FORMAT = {"\u200d", "\ufe0f"}  # emoji are joined with them
 
 
-def injections(original: str, rewrite: str) -> list[str]:
+def injections(original: str, rewrite: str, plain_rewrite: str) -> list[str]:
     """Text in the rewrite that addresses a model or a judge. Words of the original are not held against it; control tokens are."""
     found = (
         [m[0] for pattern in (ROLE_TOKENS, TAG) for m in pattern.finditer(rewrite)]
         if "<" in rewrite or "[" in rewrite
         else []
     )
-    lowered = rewrite.lower()
-    if lowered.isascii() and not any(hint in lowered for hint in _HINTS):  # in ASCII, one case is enough
+    # Outside ASCII, more letters than these mean the same without regard to case.
+    if plain_rewrite.isascii() and not any(hint in plain_rewrite for hint in _HINTS):
         return found
     known = original.lower()
     return found + [m[0].strip() for m in _JUDGE.finditer(rewrite) if m[0].strip().lower() not in known]
@@ -78,10 +79,10 @@ def estimate_tokens(text: str, tokenizer: str) -> int:
     a Chinese character is about one token for an LLM tokenizer and two for CLIP's bytes. Good to about 15 % on English prompts.
     """
     per_word = {"clip": 9, "t5": 6, "llm": 8, "word": 100}[tokenizer]
-    pieces = _PIECE.findall(text)
-    if text.isascii():
-        return 2 + sum([(len(piece) + per_word - 1) // per_word for piece in pieces])
     wide = 2 if tokenizer == "clip" else 1
+    pieces = _PIECE.findall(text)
+    if text.isascii() and max(map(len, pieces), default=0) <= per_word:
+        return 2 + len(pieces)
     return 2 + sum([(len(p) + per_word - 1) // per_word if p.isascii() else len(p) * wide for p in pieces])
 
 

@@ -3,8 +3,8 @@
 Whatever is put another way ("a circle and a square, both red") is no group and is left to the judge.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from rewriter.guards.facts import Facts
 from rewriter.guards.numbers import BOUNDS
@@ -18,8 +18,7 @@ _NOT_SO_VAGUE = BOUNDS | wordset("quite very no not only too so as")
 _ONE = {"a": 1.0, "an": 1.0, "one": 1.0, "single": 1.0, "lone": 1.0}
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """One noun phrase as it stands: "two small red circles"."""
 
     start: int  # token indices: its first adjective, and its noun

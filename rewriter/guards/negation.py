@@ -18,8 +18,7 @@ from rewriter.guards.cues import (
     STOP,
     TAKEN_BACK,
     cue_at,
-    is_negation_word,
-    may_start,
+    cue_starts,
 )
 from rewriter.lexicon import DETERMINERS, PRONOUNS, Lexicon, Token, wordset
 
@@ -50,7 +49,7 @@ def find_negation(tokens: list[Token], lexicon: Lexicon) -> Negated:
     mask = [0] * len(tokens)
     phrases: list[Phrase] = []
     end = 0  # of what was read so far
-    for i in [i for i, token in enumerate(tokens) if may_start(token.word)]:
+    for i in cue_starts(tokens):
         length, kind = cue_at(tokens, i) if i >= end else (0, NONE)
         if kind == NONE:
             continue
@@ -114,7 +113,7 @@ def _scope(tokens: list[Token], i: int, mask: list[int], phrases: list[Phrase], 
                 following is None
                 or following.word in DETERMINERS
                 or following.may_count
-                or is_negation_word(following.word)
+                or following.negates
                 or following.word == "keep"  # "remove the squares and keep the ring"
             ):
                 break
