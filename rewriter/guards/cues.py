@@ -57,12 +57,12 @@ RELATIONAL = wordset(
 )
 
 
-def _table() -> dict[str, list[tuple[tuple[str, ...], str]]]:
+def _table() -> dict[str, list[tuple[list[str], str]]]:
     """First word → its sequences, the longest first."""
-    table: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    table: dict[str, list[tuple[list[str], str]]] = {}
     for kind, entries in _SEQUENCES_OF.items():
         for entry in entries.split("|"):
-            words = tuple(entry.split())
+            words = entry.split()
             table.setdefault(words[0], []).append((words, kind))
     return {first: sorted(rows, key=lambda row: -len(row[0])) for first, rows in table.items()}
 
@@ -90,7 +90,7 @@ def cue_at(tokens: list[Token], i: int) -> tuple[int, str]:
     if not tokens[i].negates and word not in _STARTS:
         return 0, NONE
     for words, kind in _SEQUENCES.get(word, ()):
-        if len(words) == 1 or tuple(t.word for t in tokens[i : i + len(words)]) == words:
+        if len(words) == 1 or [t.word for t in tokens[i : i + len(words)]] == words:
             return len(words), kind
     following = tokens[i + 1] if i + 1 < len(tokens) else None
     if word in _OMIT or word in _OMIT_THE:

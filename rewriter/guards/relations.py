@@ -56,8 +56,8 @@ def changed_relations(original: Facts, rewrite: Facts) -> Iterator[str]:
 def _relations(facts: Facts) -> list[tuple[Group, str, Group]]:
     """(a, place, b) for each two neighbouring noun phrases "a place b"."""
     found = groups(facts)
-    places = ((a, _place(facts, a.at + 1, b.start), b) for a, b in itertools.pairwise(found))
-    return [(a, place, b) for a, place, b in places if place]
+    pairs = itertools.pairwise(found)
+    return [(a, place, b) for a, b in pairs if (place := _place(facts, a.at + 1, b.start))]
 
 
 def _place(facts: Facts, start: int, end: int) -> str | None:
@@ -68,7 +68,7 @@ def _place(facts: Facts, start: int, end: int) -> str | None:
     between = facts.tokens[start:end]
     while between and between[0].word in _VERBS:
         between = between[1:]
-    while between and " ".join(t.word for t in between) not in _PLACES:
+    while between and " ".join([t.word for t in between]) not in _PLACES:
         if not (
             between[-1].may_count
             or between[-1].word in _BEFORE_NOUN
@@ -76,7 +76,7 @@ def _place(facts: Facts, start: int, end: int) -> str | None:
         ):
             return None
         between = between[:-1]
-    return _PLACES.get(" ".join(t.word for t in between))
+    return _PLACES.get(" ".join([t.word for t in between]))
 
 
 def _between(relations: list[tuple[Group, str, Group]], a: Group, b: Group) -> set[str]:
