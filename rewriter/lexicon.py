@@ -105,6 +105,7 @@ class Token:
     nouns: frozenset[str]  # of the lexicon; at most one
     may_count: bool  # a number in some language
     negates: bool  # "no", "don't"
+    tells: bool  # any of these four: most words are none of them
 
 
 NOTHING: frozenset[str] = frozenset()
@@ -188,7 +189,7 @@ class Lexicon:
 
     def _read(self, word: str) -> Token:
         if not word[0].isalnum():
-            return Token(word, word, False, NOTHING, NOTHING, False, False)
+            return Token(word, word, False, NOTHING, NOTHING, False, False, False)
         base = stem(word)
         colors = self.colors.get(word) or self.colors.get(base) or NOTHING
         noun = self.nouns.get(word) or self.nouns.get(base)
@@ -200,7 +201,9 @@ class Lexicon:
         )
         may_count = any(c.isdigit() for c in word) or word in _ANY_NUMBER or base in _ANY_NUMBER
         negates = word in NEGATION_CUES or word.endswith("n't")
-        return Token(word, key, True, colors, frozenset((noun,)) if noun else NOTHING, may_count, negates)
+        nouns = frozenset((noun,)) if noun else NOTHING
+        tells = bool(colors or nouns or may_count or negates)
+        return Token(word, key, True, colors, nouns, may_count, negates, tells)
 
 
 def tokenize(text: str, lexicon: Lexicon) -> list[Token]:

@@ -40,8 +40,10 @@ def read(text: str, lexicon: Lexicon) -> Facts:
     spans = find_spans(text)
     tokens = resolve_outlines(tokenize(spans.bare, lexicon), lexicon)
     words = [t.word for t in tokens if t.is_word]
-    nouns_at = [i for i, t in enumerate(tokens) if t.nouns]
-    colors_at = [i for i, t in enumerate(tokens) if t.colors]
+    telling = [i for i, t in enumerate(tokens) if t.tells]
+    nouns_at = [i for i in telling if tokens[i].nouns]
+    colors_at = [i for i in telling if tokens[i].colors]
+    counts_at = [i for i in telling if tokens[i].may_count]
     language = detect_language(spans.bare, words)
     negated = find_negation(tokens, lexicon)
     return Facts(
@@ -56,7 +58,7 @@ def read(text: str, lexicon: Lexicon) -> Facts:
         nouns=frozenset().union(*[tokens[i].nouns for i in nouns_at]),
         colors=frozenset().union(*[tokens[i].colors for i in colors_at]),
         negated=negated,
-        numbers=find_numbers(tokens, negated, language or "en"),
+        numbers=find_numbers(tokens, counts_at, negated, language or "en") if counts_at else [],
         language=language,
         lexicon=lexicon,
     )

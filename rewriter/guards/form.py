@@ -37,7 +37,7 @@ def injections(original: str, rewrite: str, plain_rewrite: str) -> list[str]:
         else []
     )
     # Outside ASCII, more letters than these mean the same without regard to case.
-    if plain_rewrite.isascii() and not any(hint in plain_rewrite for hint in _HINTS):
+    if plain_rewrite.isascii() and not any(map(plain_rewrite.__contains__, _HINTS)):
         return found
     known = original.lower()
     return found + [m[0].strip() for m in _JUDGE.finditer(rewrite) if m[0].strip().lower() not in known]

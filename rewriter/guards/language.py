@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 _SCRIPTS = {
     "ja": re.compile(r"[\u3040-\u30ff]"),
@@ -49,7 +50,7 @@ def detect_language(text: str, words: Sequence[str]) -> str | None:
             needed = 0.1 if language == "ja" else 1 / 3
             if letters and len(script.findall(text)) / letters >= needed:
                 return language
-    votes = [language for word in words if word in _WORD_LANGUAGES for language in _WORD_LANGUAGES[word]]
+    votes = list(chain.from_iterable(map(_WORD_LANGUAGES.get, words, repeat(()))))
     if not votes:
         return None
     ranked = sorted([(votes.count(language), language) for language in set(votes)], reverse=True)

@@ -5,7 +5,7 @@ chosen so that doubt never counts against a rewrite: a token is affirmative, neg
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rewriter.guards.cues import (
     DEGREE,
@@ -26,8 +26,7 @@ _ADDING = wordset("also too another more plus and on against background backdrop
 MAX_SCOPE = 5  # content words
 
 
-@dataclass(frozen=True)
-class Phrase:
+class Phrase(NamedTuple):
     """One negated thing: the keys of its content words in order; the last one is what is negated."""
 
     keys: tuple[str, ...]
@@ -36,8 +35,7 @@ class Phrase:
     replaced: bool = False  # taken back: it needs no mention
 
 
-@dataclass(frozen=True)
-class Negated:
+class Negated(NamedTuple):
     """`mask` per token: 0 affirmative, 1 negated, 2 unclear."""
 
     mask: list[int]

@@ -47,11 +47,11 @@ class Number(NamedTuple):
     derived: bool = False  # the product of two others: "a 2 by 2 grid", "two rows of two"
 
 
-def find_numbers(tokens: list[Token], negated: Negated, language: str) -> list[Number]:
-    """All numbers, in order. A number inside a negated part ("not two but three") is not exact."""
+def find_numbers(tokens: list[Token], at: list[int], negated: Negated, language: str) -> list[Number]:
+    """All numbers of the tokens `at`, in order. A number inside a negated part ("not two but three") is not exact."""
     words = [token.word for token in tokens]
     found: list[Number] = []
-    for i in [i for i, token in enumerate(tokens) if token.may_count]:
+    for i in at:
         value = _value(words[i], language)
         if not value or _is_part_of_adjective(tokens, i, language):  # "zero squares" is a negation
             continue

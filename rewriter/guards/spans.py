@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TAGS = re.compile(
     r"<(?:lora|lyco|hypernet|locon|lbw|ti|embedding):[^<>\n]{1,200}>"
@@ -26,8 +26,7 @@ _SINGLE = re.compile(
 _OPENING = re.compile("[\"'“„«「『‘’<([{_:-]")  # every tag and every quotation holds one of these
 
 
-@dataclass(frozen=True)
-class Spans:
+class Spans(NamedTuple):
     """What was found, and the text with each found part replaced by a mark that is no word."""
 
     quotes: tuple[str, ...]  # contents, without the marks
