@@ -72,7 +72,7 @@ def find_numbers(tokens: list[Token], at: list[int], negated: Negated, language:
         if exact and found and before in ("-", "–") and found[-1].index == i - 2:
             exact = found[-1].value in TENS  # 2-4
         found.append(Number(value, i, exact))
-    return found if _GRID.isdisjoint(words) else _with_products(words, found)
+    return found if _GRID.isdisjoint(words) else _with_products(words, at, found)
 
 
 def _is_exact(words: list[str], i: int, value: float, language: str) -> bool:
@@ -152,9 +152,9 @@ def _is_too_many(words: list[str], i: int) -> bool:
     return False
 
 
-def _with_products(words: list[str], numbers: list[Number]) -> list[Number]:
+def _with_products(words: list[str], at: list[int], numbers: list[Number]) -> list[Number]:
     """The numbers, with how many things a grid or rows have in place of its sides."""
-    at = {number.index: number for number in numbers}
+    known = {number.index: number for number in numbers}
     for a, b in itertools.pairwise(numbers):
         if b.index - a.index > 4:
             continue
@@ -162,18 +162,18 @@ def _with_products(words: list[str], numbers: list[Number]) -> list[Number]:
         near = words[b.index + 1 : b.index + 3]
         grid = next((b.index + 1 + k for k, word in enumerate(near) if word in _GRID), None)
         if between in _BY and grid is not None:
-            at[grid] = Number(a.value * b.value, grid, True, derived=True)
+            known[grid] = Number(a.value * b.value, grid, True, derived=True)
         elif len(between) == 2 and between[0] in _ROWS and between[1] == "of" and a.exact and b.exact:
-            at[b.index] = Number(a.value * b.value, b.index, True, derived=True)
+            known[b.index] = Number(a.value * b.value, b.index, True, derived=True)
         else:
             continue
-        at[a.index] = Number(a.value, a.index, False)
+        known[a.index] = Number(a.value, a.index, False)
         if grid is not None:
-            at[b.index] = Number(b.value, b.index, False)
-    for i in [i for i, word in enumerate(words) if i and word in _GRID]:
-        if sides := _SIZE.fullmatch(words[i - 1]):
-            at[i] = Number(float(sides[1]) * float(sides[2]), i, True, derived=True)
-    return [at[i] for i in sorted(at)]
+            known[b.index] = Number(b.value, b.index, False)
+    for i in at:
+        if words[i + 1 : i + 2] and words[i + 1] in _GRID and (sides := _SIZE.fullmatch(words[i])):
+            known[i + 1] = Number(float(sides[1]) * float(sides[2]), i + 1, True, derived=True)
+    return [known[i] for i in sorted(known)]
 
 
 def _sums(values: list[float]) -> set[float]:
