@@ -122,13 +122,15 @@ class Reward(Protocol):
     def score(self, media: Media, items: Sequence[Item], *, deadline: float | None = None) -> Scores: ...
 
 
-def as_uint8(pixels: torch.Tensor) -> torch.Tensor:
-    """Pixels as uint8, rounding to nearest; uint8 passes through."""
+def as_uint8(pixels: torch.Tensor, *, in_place: bool = False) -> torch.Tensor:
+    """Pixels as uint8, rounding to nearest; uint8 passes through. `in_place` spoils floating-point `pixels`."""
     import torch
 
     if pixels.dtype == torch.uint8:
         return pixels
-    return (pixels.detach() * 255.0).round_().clamp_(0, 255).to(torch.uint8)
+    held = pixels.detach()
+    scaled = held.mul_(255.0) if in_place and held.is_floating_point() else held * 255.0
+    return scaled.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def as_float(pixels: torch.Tensor) -> torch.Tensor:

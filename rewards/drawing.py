@@ -73,7 +73,7 @@ def _arrays(frames: Sequence[torch.Tensor]) -> list[np.ndarray | None]:
         if batch.is_floating_point() and not bool(torch.isfinite(batch.sum())):  # one pass where all is well
             good = torch.isfinite(batch).flatten(1).all(1).tolist()
             batch = torch.nan_to_num(batch)
-        arrays = as_uint8(batch).numpy()
+        arrays = as_uint8(batch, in_place=True).numpy()  # the stack is a copy
     return [array if fine else None for array, fine in zip(arrays, good, strict=True)]
 
 

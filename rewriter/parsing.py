@@ -56,10 +56,10 @@ _REFUSAL = re.compile(
     r"|(?:sorry|apologies)\s*[,.!;:–—-]|(?:my|our) (?:sincere )?apologies\b"
     r"|i (?:apologi[sz]e|can(?:['’]?t|not)|could(?:n['’]t| not)|won['’]?t|will not|do(?:n['’]t| not) (?:have|feel|think|understand)|must decline|regret)\b"
     r"|as an? (?:ai|artificial|language model|assistant|large)\b|unfortunately,? (?:i|we)\b"
-    r"|es tut mir leid|je suis désolée?\b|lo siento\b|对不起|抱歉|很抱歉|我(?:无法|不能|不可以)|作为(?:一个)?(?:ai|人工智能|语言模型))"
-    r"|\bas an ai(?: language)? (?:model|assistant)\b",
+    r"|es tut mir leid|je suis désolée?\b|lo siento\b|对不起|抱歉|很抱歉|我(?:无法|不能|不可以)|作为(?:一个)?(?:ai|人工智能|语言模型))",
     re.IGNORECASE,
 )
+_SELF = re.compile(r"\bas an ai(?: language)? (?:model|assistant)\b", re.IGNORECASE)
 _PREAMBLE = re.compile(
     r"^\W*(?:sure|certainly|of course|absolutely|okay|ok)\s*[,!.:]"
     r"|^\W*here(?:['’]s| is| are| you go)\b[^:\n]{0,80}(?:prompt|version|rewrite|caption|description|rewritten|revised)[^:\n]{0,40}:"
@@ -101,7 +101,7 @@ def _think_answer(text: str) -> Rewrite | ParseFailure:
         think, text = inside.strip(), rest
     start = text.rfind("<answer>")
     if start < 0:
-        if _REFUSAL.search(text):
+        if _is_refusal(text):
             return ParseFailure("refusal")
         return ParseFailure("stray_tag" if TAG.search(text) else "no_answer")
     inside, closed, rest = text[start + len("<answer>") :].partition("</answer>")
@@ -132,13 +132,18 @@ def _prompt(text: str) -> str | ParseFailure:
     text = _unquote(text)
     if not text:
         return ParseFailure("empty")
-    if _REFUSAL.search(text):
+    if _is_refusal(text):
         return ParseFailure("refusal")
-    if _PREAMBLE.search(text):
+    if _PREAMBLE.match(text):
         return ParseFailure("preamble")
     if len(text.splitlines()) > 1:
         return ParseFailure("multiline")
     return text
+
+
+def _is_refusal(text: str) -> bool:
+    """At the start of the text, where most can be told; "as an AI model" anywhere."""
+    return bool(_REFUSAL.match(text) or (" an a" in text.lower() and _SELF.search(text)))
 
 
 def _unquote(text: str) -> str:

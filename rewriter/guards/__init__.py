@@ -65,9 +65,9 @@ def check(
     """
     if not rewrite.strip():
         return [Violation("empty", "the rewrite is empty")]
-    found = list(_injection(original, rewrite))
     before, after = read(original, dialect.lexicon), read(rewrite, dialect.lexicon)
-    if form.same_text(original, rewrite):
+    found = list(_injection(before, after))
+    if before.plain == after.plain:
         found += [*_quotes(before, after, dialect), *_tags(before, after, dialect)]  # these depend on case
         return [*found, Violation("copy", "the rewrite is the original prompt", "warn")]
     for guard in (_length, _repetition, _quotes, _tags, _language):
@@ -88,10 +88,10 @@ def failed(violations: list[Violation]) -> Violation | None:
     return next((v for v in violations if v.severity == "fail"), None)
 
 
-def _injection(original: str, rewrite: str) -> Iterator[Violation]:
-    for text in form.injections(original, rewrite)[:3]:
+def _injection(before: Facts, after: Facts) -> Iterator[Violation]:
+    for text in form.injections(before.text, after.text, after.plain)[:3]:
         yield Violation("injection", f"{text[:60]!r} is not for the generator")
-    if bad := form.control_characters(original, rewrite):
+    if bad := form.control_characters(before.text, after.text):
         yield Violation("control_chars", f"invisible characters {', '.join(bad[:5])}")
 
 
@@ -116,7 +116,7 @@ def _quotes(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Violation
     if dialect.quotes == "free":
         return
     if dialect.quotes == "content":
-        words = set(_WORD.findall(after.text))
+        words = set(_WORD.findall(after.text)) if before.spans.quotes else set()
         for text in dict.fromkeys(before.spans.quotes):
             # Lower case may be paraphrased; "HA" may be a letter H and a letter A.
             kept = words.issuperset(_WORD.findall(text)) or (text.isupper() and words.issuperset(text))
@@ -137,7 +137,7 @@ def _quotes(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Violation
 
 
 def _tags(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Violation]:
-    if dialect.tags == "free":
+    if dialect.tags == "free" or not (before.spans.tags or after.spans.tags):
         return
     for tag, count in (before.spans.tags - after.spans.tags).items():
         yield Violation("tag", f"{tag!r} must stay as it is{f' ({count} times)' if count > 1 else ''}")
@@ -160,7 +160,7 @@ def _numbers(before: Facts, after: Facts, dialect: Dialect) -> Iterator[Violatio
     resolve = dialect.numbers == "resolve"
     split_up = counts.split_numbers(before, after) if resolve and before.numbers else ()
     for value in lost_numbers(
-        before.numbers, before.words, after.numbers, set(after.words), resolve, split_up
+        before.numbers, before.word_set, after.numbers, after.word_set, resolve, split_up
     ):
         yield Violation("number", f"{value:g} is asked for and not said")
 

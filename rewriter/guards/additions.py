@@ -29,12 +29,11 @@ _LETTERS = re.compile(
 
 def invented_things(original: Facts, rewrite: Facts) -> Iterator[str]:
     """Nouns of the lexicon that the rewrite states and the original does not know, as text."""
-    asked = {t.key for t in original.tokens if t.nouns}
-    if not asked or not _is_understood(original):
+    if not original.nouns or rewrite.nouns <= original.nouns or not _is_understood(original):
         return
-    stated = (t.key for t, m in zip(rewrite.tokens, rewrite.negated.mask, strict=True) if t.nouns and not m)
+    stated = [rewrite.tokens[i].key for i in rewrite.nouns_at if not rewrite.negated.mask[i]]
     for noun in dict.fromkeys(stated):
-        if noun not in asked and noun != "letter":  # a letter may be asked for by itself: "a blue A"
+        if noun not in original.nouns and noun != "letter":  # a letter may be asked for by itself: "a blue A"
             yield noun
 
 
@@ -44,13 +43,11 @@ def invented_colors(original: Facts, rewrite: Facts) -> Iterator[tuple[bool, str
     Certain where every thing of the original has its colour; a colour left open may be chosen.
     """
     before = groups(original)
-    if not before or not _is_understood(original):
+    if not before or rewrite.colors <= original.colors or not _is_understood(original):
         return
-    named = frozenset().union(*(t.colors for t in original.tokens))
-    nouns = sum(bool(t.nouns) for t in original.tokens)
-    certain = len(before) == nouns and all(g.colors for g in before)
+    certain = len(before) == len(original.nouns_at) and all(g.colors for g in before)
     for group in groups(rewrite):
-        if group.colors and group.colors.isdisjoint(named):
+        if group.colors and group.colors.isdisjoint(original.colors):
             yield certain, describe(group)
 
 

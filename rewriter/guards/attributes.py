@@ -16,33 +16,36 @@ _COMPARING = wordset(
 
 def lost_colors(original: Facts, rewrite: Facts) -> list[str]:
     """Colours the original states and the rewrite does not name (by any of their words)."""
-    if not _NOT_A_COLOR.isdisjoint(original.words):
+    if not _NOT_A_COLOR.isdisjoint(original.word_set):
         return []
-    return _lost(original, rewrite, attrgetter("colors"))
+    return _lost(original, original.colors_at, rewrite, rewrite.colors, attrgetter("colors"))
 
 
 def lost_nouns(original: Facts, rewrite: Facts) -> list[str]:
     """Nouns of the lexicon that the original states and the rewrite does not (by any of their words)."""
-    return _lost(original, rewrite, attrgetter("nouns"))
+    return _lost(original, original.nouns_at, rewrite, rewrite.nouns, attrgetter("nouns"))
 
 
-def _lost(original: Facts, rewrite: Facts, meaning: Callable[[Token], frozenset[str]]) -> list[str]:
-    said = set().union(*map(meaning, rewrite.tokens))
+def _lost(
+    original: Facts,
+    at: list[int],
+    rewrite: Facts,
+    said: frozenset[str],
+    meaning: Callable[[Token], frozenset[str]],
+) -> list[str]:
+    tokens, mask = original.tokens, original.negated.mask
     lost: list[str] = []
-    tokens = original.tokens
-    for i, (token, negated) in enumerate(zip(tokens, original.negated.mask, strict=True)):
-        wanted = meaning(token)
-        if wanted and i + 1 < len(tokens) and is_part_of_other(tokens, i):
+    for i in at:
+        word = tokens[i].word
+        if mask[i] or not meaning(tokens[i]).isdisjoint(said) or word in lost or is_part_of_other(tokens, i):
             continue
-        if not wanted or negated or not wanted.isdisjoint(said) or token.word in lost:
-            continue
-        if token.word not in rewrite.words and not _is_choice(tokens, i, meaning, said):
-            lost.append(token.word)
+        if word not in rewrite.word_set and not _is_choice(tokens, i, meaning, said):
+            lost.append(word)
     return lost
 
 
 def _is_choice(
-    tokens: list[Token], i: int, meaning: Callable[[Token], frozenset[str]], said: set[str]
+    tokens: list[Token], i: int, meaning: Callable[[Token], frozenset[str]], said: frozenset[str]
 ) -> bool:
     """ "red or blue", "a blue-green circle": one of them is enough."""
     if tokens[i].colors and any(
@@ -65,13 +68,8 @@ def changed_bindings(original: Facts, rewrite: Facts) -> Iterator[str]:
         if not group.colors:
             continue
         same_noun = [g for g in after if g.noun == group.noun]
-        coloured = [g for g in same_noun if g.colors]
-        if (
-            coloured
-            and not any(g.colors & group.colors for g in coloured)
-            and len(coloured) == len(same_noun)
-        ):
-            yield f"{describe(group)} became {', '.join(sorted({describe(g) for g in coloured}))}"
+        if same_noun and all(g.colors and g.colors.isdisjoint(group.colors) for g in same_noun):
+            yield f"{describe(group)} became {', '.join(sorted({describe(g) for g in same_noun}))}"
 
 
 def changed_sizes(original: Facts, rewrite: Facts) -> Iterator[str]:
@@ -81,7 +79,7 @@ def changed_sizes(original: Facts, rewrite: Facts) -> Iterator[str]:
     """
     lexicon, before, after = original.lexicon, groups(original), groups(rewrite)
     sized = sum(group.size is not None for group in before)
-    if not sized or not after or not _COMPARING.isdisjoint(original.words):
+    if not sized or not after or not _COMPARING.isdisjoint(original.word_set):
         return
     facts = zip(original.tokens, original.negated.mask, strict=True)
     if sized != sum(token.word in lexicon.sizes and not negated for token, negated in facts):

@@ -34,7 +34,7 @@ def split_numbers(original: Facts, rewrite: Facts) -> set[int]:
 def changed_counts(original: Facts, rewrite: Facts) -> Iterator[str]:
     """What the original counts and the rewrite counts differently, as text."""
     before, after = groups(original), groups(rewrite)
-    if not before or not after or not _OPEN.isdisjoint(original.words):
+    if not before or not after or not _OPEN.isdisjoint(original.word_set):
         return
     by_kind: dict[tuple[frozenset[str], str], list[Group]] = {}
     for group in before:
@@ -57,7 +57,7 @@ def changed_counts(original: Facts, rewrite: Facts) -> Iterator[str]:
 def _vague(original: Facts, before: list[Group], same: list[Group]) -> tuple[int, int] | None:
     """The bounds of a vague count that nothing else in the prompt makes more exact ("several stars, at least four")."""
     only = len(same) == 1 and (same[0].colors or sum(g.noun == same[0].noun for g in before) == 1)
-    return same[0].vague if only and BOUNDS.isdisjoint(original.words) else None
+    return same[0].vague if only and BOUNDS.isdisjoint(original.word_set) else None
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,6 @@
 """Words that begin a negation, words that only look as if they did, and words that end its scope. English first, then what de/fr/es add."""
 
-from rewriter.lexicon import NEGATION_CUES, Token, wordset
+from rewriter.lexicon import Token, wordset
 
 HARD, SOFT, SKIP, TAKEN_BACK, RESTATED, NONE = "hard", "soft", "skip", "taken back", "restated", "none"
 
@@ -57,12 +57,12 @@ RELATIONAL = wordset(
 )
 
 
-def _table() -> dict[str, list[tuple[tuple[str, ...], str]]]:
+def _table() -> dict[str, list[tuple[list[str], str]]]:
     """First word → its sequences, the longest first."""
-    table: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    table: dict[str, list[tuple[list[str], str]]] = {}
     for kind, entries in _SEQUENCES_OF.items():
         for entry in entries.split("|"):
-            words = tuple(entry.split())
+            words = entry.split()
             table.setdefault(words[0], []).append((words, kind))
     return {first: sorted(rows, key=lambda row: -len(row[0])) for first, rows in table.items()}
 
@@ -76,27 +76,28 @@ _OMIT_THE = wordset(
 _KEPT = _OMIT | _OMIT_THE | wordset("omit exclude avoid")  # "don't skip the star": it stays
 _WHICH = wordset("the any all those these every")
 _BEFORE_ORDER = wordset("please then just you can could let's lets we we'll i'll but so also")
-_STARTS = frozenset((*_SEQUENCES, *NEGATION_CUES, *_OMIT, *_OMIT_THE))
+_STARTS = frozenset((*_SEQUENCES, *_OMIT, *_OMIT_THE))
 
 
-def is_negation_word(word: str) -> bool:
-    return word in NEGATION_CUES or word.endswith("n't")
+def cue_starts(tokens: list[Token]) -> list[int]:
+    """Where a cue may start: few words begin one."""
+    return [i for i, token in enumerate(tokens) if token.negates or token.word in _STARTS]
 
 
 def cue_at(tokens: list[Token], i: int) -> tuple[int, str]:
     """(length, kind) of the cue that starts at token i; NONE for other words."""
     word = tokens[i].word
-    if word not in _STARTS and not word.endswith("n't"):  # most words
+    if not tokens[i].negates and word not in _STARTS:
         return 0, NONE
     for words, kind in _SEQUENCES.get(word, ()):
-        if len(words) == 1 or tuple(t.word for t in tokens[i : i + len(words)]) == words:
+        if len(words) == 1 or [t.word for t in tokens[i : i + len(words)]] == words:
             return len(words), kind
     following = tokens[i + 1] if i + 1 < len(tokens) else None
     if word in _OMIT or word in _OMIT_THE:
         ordered = i == 0 or not tokens[i - 1].is_word or tokens[i - 1].word in _BEFORE_ORDER
         named = word in _OMIT or (following is not None and following.word in _WHICH)
         return (1, HARD) if ordered and named else (0, NONE)
-    if not is_negation_word(word):
+    if not tokens[i].negates:
         return 0, NONE
     if following is not None and following.word in _KEPT and word not in ("no", "without"):
         return 2, SKIP

@@ -1,9 +1,11 @@
 """Guards on the form of a rewrite: nothing in it, too much of it, loops, and text that is meant for someone else than the generator."""
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
 
+from rewriter.lexicon import wordset
 from rewriter.parsing import ROLE_TOKENS, TAG
 
 _JUDGE = re.compile(
@@ -17,26 +19,28 @@ _JUDGE = re.compile(
     r"|(?:^|\n)\s*(?:system|assistant|user|human)\s*:|\"(?:score|rating|verdict|reward)\"\s*:|</?(?:analysis|score|verdict|system|rating|reward)>",
     re.IGNORECASE,
 )
-_TRIGGER = re.compile(  # every match of _JUDGE holds one of these; most prompts hold none, and this is quick to see
-    r"scor|rat(?:ing|e)|grad|verdict|reward|final|\[\[|\d\s*/\s*10|out\s+of|marks|judg|ignor|disregard|forget|overrid|evaluat|attention|note\s"
-    r"|dear|reviewer|answer|reply|respond|\ball\s|system|assistant|user|human|</?a",
-    re.IGNORECASE,
-)
-_PIECE = re.compile(r"[^\W\d_]+|\d|[^\w\s]")
+# Every match of _JUDGE holds one of these; most prompts hold none, and this is quick to see.
+_HINTS = wordset(
+    "score rating rate grade verdict reward final [[ / marks judge ignore disregard forget override evaluator reviewer "
+    "answer reply respond criteria requirements points questions checks system assistant user human analysis"
+) | {"out of"}
+_PIECE = re.compile(r"[^\W\d_]+|[^\s_]")  # letters together; digits and marks one by one
+_PIECE_ASCII = re.compile(r"[a-zA-Z]+|[^\s_]")
 _ALLOWED_FORMAT = {"\u200d", "\ufe0f"}  # emoji are joined with them
 
 
-def injections(original: str, rewrite: str) -> list[str]:
+def injections(original: str, rewrite: str, plain_rewrite: str) -> list[str]:
     """Text in the rewrite that addresses a model or a judge. Words of the original are not held against it; control tokens are."""
     found = (
         [m[0] for pattern in (ROLE_TOKENS, TAG) for m in pattern.finditer(rewrite)]
         if "<" in rewrite or "[" in rewrite
         else []
     )
-    if not _TRIGGER.search(rewrite):
+    # Outside ASCII, more letters than these mean the same without regard to case.
+    if plain_rewrite.isascii() and not any(map(plain_rewrite.__contains__, _HINTS)):
         return found
-    lowered = original.lower()
-    return found + [m[0].strip() for m in _JUDGE.finditer(rewrite) if m[0].strip().lower() not in lowered]
+    known = original.lower()
+    return found + [m[0].strip() for m in _JUDGE.finditer(rewrite) if m[0].strip().lower() not in known]
 
 
 def control_characters(original: str, rewrite: str) -> list[str]:
@@ -57,12 +61,15 @@ def control_characters(original: str, rewrite: str) -> list[str]:
 
 def repetition(words: Sequence[str]) -> str | None:
     """The repeated part, if the text runs in circles: one word four times in a row, or three-word sequences mostly repeated."""
-    for i in range(len(words) - 3):
-        if words[i] == words[i + 1] == words[i + 2] == words[i + 3]:
-            return words[i]
-    grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
-    if len(grams) >= 10 and len(set(grams)) / len(grams) < 0.5:
-        return " ".join(max(set(grams), key=lambda g: (grams.count(g), g)))
+    grams = list(zip(words, words[1:], words[2:], strict=False))
+    distinct = set(grams)
+    if len(distinct) == len(grams):
+        return None
+    for before, after in itertools.pairwise(grams):
+        if before == after:  # then all four words are one
+            return before[0]
+    if len(grams) >= 10 and len(distinct) / len(grams) < 0.5:
+        return " ".join(max(distinct, key=lambda g: (grams.count(g), g)))
     return None
 
 
@@ -73,17 +80,13 @@ def estimate_tokens(text: str, tokenizer: str) -> int:
     a Chinese character is about one token for an LLM tokenizer and two for CLIP's bytes. Good to about 15 % on English prompts.
     """
     per_word = {"clip": 9, "t5": 6, "llm": 8, "word": 100}[tokenizer]
-    pieces = _PIECE.findall(text)
-    if text.isascii():
-        return 2 + sum((len(piece) + per_word - 1) // per_word for piece in pieces)
+    pieces = (_PIECE_ASCII if text.isascii() else _PIECE).findall(text)
+    if text.isascii() and max(map(len, pieces), default=0) <= per_word:
+        return 2 + len(pieces)
     wide = 2 if tokenizer == "clip" else 1
-    return 2 + sum((len(p) + per_word - 1) // per_word if p.isascii() else len(p) * wide for p in pieces)
+    return 2 + sum([(len(p) + per_word - 1) // per_word if p.isascii() else len(p) * wide for p in pieces])
 
 
-def same_text(a: str, b: str) -> bool:
-    """Whether two prompts differ in case, white space and marks at their ends only."""
-    return _plain(a) == _plain(b)
-
-
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """What two prompts share that differ in case, white space and marks at their ends only."""
     return " ".join(text.lower().split()).strip(" .,;:!?")

@@ -3,8 +3,8 @@
 Whatever is put another way ("a circle and a square, both red") is no group and is left to the judge.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from rewriter.guards.facts import Facts
 from rewriter.guards.numbers import BOUNDS
@@ -18,8 +18,7 @@ _NOT_SO_VAGUE = BOUNDS | wordset("quite very no not only too so as")
 _ONE = {"a": 1.0, "an": 1.0, "one": 1.0, "single": 1.0, "lone": 1.0}
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """One noun phrase as it stands: "two small red circles"."""
 
     start: int  # token indices: its first adjective, and its noun
@@ -39,10 +38,9 @@ def groups(facts: Facts) -> list[Group]:
     lexicon, tokens, mask = facts.lexicon, facts.tokens, facts.negated.mask
     counts = {n.index: n for n in facts.numbers}
     found: list[Group] = []
-    for i, token in enumerate(tokens):
-        if not token.nouns or mask[i]:
-            continue
-        if i + 1 < len(tokens) and is_part_of_other(tokens, i):
+    for i in facts.nouns_at:
+        token = tokens[i]
+        if mask[i] or is_part_of_other(tokens, i):
             continue
         j, size, colors, count, number_at, vague = i - 1, None, NOTHING, None, None, None
         if j >= 0 and tokens[j].colors and not mask[j]:
@@ -80,6 +78,8 @@ def _vague(tokens: list[Token], j: int, lexicon: Lexicon) -> tuple[int, int] | N
 
 def is_part_of_other(tokens: list[Token], i: int) -> bool:
     """ "square canvas", "white-hot": neither a square nor something white."""
+    if i + 1 == len(tokens):
+        return False
     following = tokens[i + 1]
     if tokens[i].nouns:
         return following.word in _FRAMES

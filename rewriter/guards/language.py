@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 _SCRIPTS = {
     "ja": re.compile(r"[\u3040-\u30ff]"),
@@ -49,18 +50,15 @@ def detect_language(text: str, words: Sequence[str]) -> str | None:
             needed = 0.1 if language == "ja" else 1 / 3
             if letters and len(script.findall(text)) / letters >= needed:
                 return language
-    votes: dict[str, float] = {}
-    for word in words:
-        for language in _WORD_LANGUAGES.get(word, ()):
-            votes[language] = votes.get(language, 0.0) + 1
+    votes = list(chain.from_iterable(map(_WORD_LANGUAGES.get, words, repeat(()))))
     if not votes:
         return None
-    ranked = sorted(votes.items(), key=lambda item: -item[1])
-    if ranked[0][1] < 2 and len(words) > 2:
+    ranked = sorted([(votes.count(language), language) for language in set(votes)], reverse=True)
+    if ranked[0][0] < 2 and len(words) > 2:
         return None  # one word in a sentence may be a name
-    if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
+    if len(ranked) > 1 and ranked[0][0] == ranked[1][0]:
         return None
-    return ranked[0][0]
+    return ranked[0][1]
 
 
 def foreign_letters(text: str) -> float:

@@ -5,7 +5,7 @@ chosen so that doubt never counts against a rewrite: a token is affirmative, neg
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rewriter.guards.cues import (
     DEGREE,
@@ -18,7 +18,7 @@ from rewriter.guards.cues import (
     STOP,
     TAKEN_BACK,
     cue_at,
-    is_negation_word,
+    cue_starts,
 )
 from rewriter.lexicon import DETERMINERS, PRONOUNS, Lexicon, Token, wordset
 
@@ -26,8 +26,7 @@ _ADDING = wordset("also too another more plus and on against background backdrop
 MAX_SCOPE = 5  # content words
 
 
-@dataclass(frozen=True)
-class Phrase:
+class Phrase(NamedTuple):
     """One negated thing: the keys of its content words in order; the last one is what is negated."""
 
     keys: tuple[str, ...]
@@ -36,35 +35,35 @@ class Phrase:
     replaced: bool = False  # taken back: it needs no mention
 
 
-@dataclass(frozen=True)
-class Negated:
+class Negated(NamedTuple):
     """`mask` per token: 0 affirmative, 1 negated, 2 unclear."""
 
     mask: list[int]
     phrases: list[Phrase]
-    has_pronoun: bool  # "one", "it": a named thing may be meant again without its name
+    has_pronoun: bool  # beside phrases "one", "it": a named thing may be meant again without its name
 
 
 def find_negation(tokens: list[Token], lexicon: Lexicon) -> Negated:
     mask = [0] * len(tokens)
     phrases: list[Phrase] = []
-    i = 0
-    while i < len(tokens):
-        length, kind = cue_at(tokens, i)
+    end = 0  # of what was read so far
+    for i in cue_starts(tokens):
+        length, kind = cue_at(tokens, i) if i >= end else (0, NONE)
         if kind == NONE:
-            i += 1
             continue
         if kind in (TAKEN_BACK, RESTATED):
             mask[:i] = [2] * i
             phrases.clear()
         if kind == TAKEN_BACK:
             phrases += _replaced_color(tokens, i, i + length)
-        mask[i : i + length] = [2] * length
-        i += length
+        end = i + length
+        mask[i:end] = [2] * length
         if kind == HARD:
-            i = _scope(tokens, i, mask, phrases, lexicon)
+            end = _scope(tokens, end, mask, phrases, lexicon)
         elif kind == SOFT:
-            i = _unclear(tokens, i, mask)
+            end = _unclear(tokens, end, mask)
+    if not phrases:
+        return Negated(mask, phrases, False)
     pronoun = any(t.word in PRONOUNS for t, m in zip(tokens, mask, strict=True) if m == 0)
     return Negated(mask, phrases, pronoun)
 
@@ -112,7 +111,7 @@ def _scope(tokens: list[Token], i: int, mask: list[int], phrases: list[Phrase], 
                 following is None
                 or following.word in DETERMINERS
                 or following.may_count
-                or is_negation_word(following.word)
+                or following.negates
                 or following.word == "keep"  # "remove the squares and keep the ring"
             ):
                 break

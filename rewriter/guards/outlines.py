@@ -11,7 +11,7 @@ _NOT = wordset("not no non never without")
 
 def resolve_outlines(tokens: list[Token], lexicon: Lexicon) -> list[Token]:
     """The tokens, with each noun of `lexicon.hollow` that is drawn as an outline replaced by what that is."""
-    if not lexicon.hollow or _CUES.isdisjoint(t.word for t in tokens):
+    if not lexicon.hollow or _CUES.isdisjoint([t.word for t in tokens]):
         return tokens
     return [
         lexicon.token(lexicon.hollow[token.key])

@@ -40,7 +40,7 @@ _BEFORE_NOUN = DETERMINERS | wordset("of twin")
 
 def changed_relations(original: Facts, rewrite: Facts) -> Iterator[str]:
     """Places that the original gives two things and the rewrite gives otherwise, as text; one left out is not one changed."""
-    asked = _relations(original) if _TURNING.isdisjoint(original.words) else []
+    asked = _relations(original) if _TURNING.isdisjoint(original.word_set) else []
     said = _relations(rewrite) if asked else []
     if not said:
         return
@@ -56,19 +56,19 @@ def changed_relations(original: Facts, rewrite: Facts) -> Iterator[str]:
 def _relations(facts: Facts) -> list[tuple[Group, str, Group]]:
     """(a, place, b) for each two neighbouring noun phrases "a place b"."""
     found = groups(facts)
-    places = ((a, _place(facts, a.at + 1, b.start), b) for a, b in itertools.pairwise(found))
-    return [(a, place, b) for a, place, b in places if place]
+    pairs = itertools.pairwise(found)
+    return [(a, place, b) for a, b in pairs if (place := _place(facts, a.at + 1, b.start))]
 
 
 def _place(facts: Facts, start: int, end: int) -> str | None:
-    if _FIRST.isdisjoint(t.word for t in facts.tokens[start : min(end, start + 3)]):  # most pairs
+    if _FIRST.isdisjoint([t.word for t in facts.tokens[start : min(end, start + 3)]]):  # most pairs
         return None
     if any(facts.negated.mask[start:end]):
         return None
     between = facts.tokens[start:end]
     while between and between[0].word in _VERBS:
         between = between[1:]
-    while between and " ".join(t.word for t in between) not in _PLACES:
+    while between and " ".join([t.word for t in between]) not in _PLACES:
         if not (
             between[-1].may_count
             or between[-1].word in _BEFORE_NOUN
@@ -76,7 +76,7 @@ def _place(facts: Facts, start: int, end: int) -> str | None:
         ):
             return None
         between = between[:-1]
-    return _PLACES.get(" ".join(t.word for t in between))
+    return _PLACES.get(" ".join([t.word for t in between]))
 
 
 def _between(relations: list[tuple[Group, str, Group]], a: Group, b: Group) -> set[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TAGS = re.compile(
     r"<(?:lora|lyco|hypernet|locon|lbw|ti|embedding):[^<>\n]{1,200}>"
@@ -23,8 +23,10 @@ _SINGLE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Spans:
+_OPENING = re.compile("[\"'“„«「『‘’<([{_:-]")  # every tag and every quotation holds one of these
+
+
+class Spans(NamedTuple):
     """What was found, and the text with each found part replaced by a mark that is no word."""
 
     quotes: tuple[str, ...]  # contents, without the marks
@@ -34,7 +36,7 @@ class Spans:
 
 def find_spans(text: str) -> Spans:
     """Tags first: what stands inside one is not quoted text, though quoted text may hold one."""
-    if not any(c in text for c in "\"'“„«「『‘’<([{_:-"):
+    if not _OPENING.search(text):
         return Spans((), Counter(), text)
     tags = Counter(m[0] for m in _TAGS.finditer(text))
     bare = _TAGS.sub(_blank, text) if tags else text  # as long as before: positions stay valid
