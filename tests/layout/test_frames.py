@@ -40,7 +40,9 @@ def test_unity_places_every_point_alike(yaw):
     model = np.array([(-x, z, -y) for x, y, z in MARKER])
     phi = math.radians(frames.to_unity_yaw(yaw))
     c, s = math.cos(phi), math.sin(phi)
-    clockwise = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])  # left-handed: +x turns towards −z seen from above, z up the page
+    clockwise = np.array(
+        [[c, 0, s], [0, 1, 0], [-s, 0, c]]
+    )  # left-handed: +x turns towards −z seen from above, z up the page
     placed = model @ clockwise.T + frames.to_unity(POS)
     assert np.allclose(placed, [frames.to_unity(p) for p in in_our_room(yaw)])
     assert frames.from_unity_yaw(frames.to_unity_yaw(yaw)) == pytest.approx(yaw)

@@ -27,7 +27,9 @@ def test_quarter_turns_keep_integers():
 def test_overlap_of_two_squares_by_hand():
     assert g.overlap_area(SQUARE, g.rectangle(10, 10, 10, 10)) == pytest.approx(25)
     # A diamond of half diagonal 5 centred on a corner of the square: a quarter of its area 50.
-    assert g.overlap_area(SQUARE, g.rectangle(10, 10, math.sqrt(50), math.sqrt(50), 45)) == pytest.approx(12.5)
+    assert g.overlap_area(SQUARE, g.rectangle(10, 10, math.sqrt(50), math.sqrt(50), 45)) == pytest.approx(
+        12.5
+    )
 
 
 def test_overlap_with_an_l_shaped_room_counts_both_legs():

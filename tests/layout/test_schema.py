@@ -29,7 +29,10 @@ def test_a_polygon_that_is_no_room_is_refused_with_the_place(polygon, message):
 @pytest.mark.parametrize(
     ("openings", "message"),
     [
-        ({"doors": (Door(wall=1, start=250, end=340),)}, r"doors\[0\]: ends at 340 cm on wall 1, which is 300 cm long"),
+        (
+            {"doors": (Door(wall=1, start=250, end=340),)},
+            r"doors\[0\]: ends at 340 cm on wall 1, which is 300 cm long",
+        ),
         ({"doors": (Door(wall=4, start=0, end=90),)}, "wall 4 does not exist"),
         ({"windows": (Window(wall=0, start=10, end=90, head=300),)}, "the room is 260 cm high"),
         (
