@@ -37,7 +37,9 @@ def occupancy(scene: Scene, cells: int) -> np.ndarray:
             continue
         b = o.box
         x, y = at - b.x, (at - b.y)[:, None]
-        taken |= (np.abs(x * b.cos + y * b.sin) <= b.width / 2) & (np.abs(y * b.cos - x * b.sin) <= b.depth / 2)
+        taken |= (np.abs(x * b.cos + y * b.sin) <= b.width / 2) & (
+            np.abs(y * b.cos - x * b.sin) <= b.depth / 2
+        )
     return taken
 
 

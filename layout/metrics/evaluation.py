@@ -16,7 +16,7 @@ DEFINITIONS: dict[str, str] = {
     "valid_scene": "share of rooms without any hard fault of the validator",
     "oob_scene": f"share of rooms with an object whose footprint leaves the room by more than {BOUNDS_TOLERANCE:g} cm",
     "oob_object": f"share of objects that leave the room by more than {BOUNDS_TOLERANCE:g} cm",
-    "oob_scene_10cm": "share of rooms with an object that leaves the room by more than 10 cm (LayoutGPT's rate)",
+    "oob_scene_10cm": "share of rooms with an object more than 10 cm past a wall's line (LayoutGPT's rate)",
     "oob_area": "footprint area outside the room over all footprint area",
     "collision_scene": "share of rooms with two objects that overlap: more than 10 cm² and 1 % of the smaller footprint, more than "
     "2 cm of height; a seat may reach under its table by 40 %",
@@ -69,13 +69,16 @@ class Evaluation:
         return {
             "rooms": self.rooms,
             "metrics": {
-                name: {"value": v.value, "n": v.n, "definition": DEFINITIONS[name]} for name, v in self.values.items()
+                name: {"value": v.value, "n": v.n, "definition": DEFINITIONS[name]}
+                for name, v in self.values.items()
             },
         }
 
 
 def evaluate(
-    scenes: Sequence[Scene], specs: Sequence[Spec | None] | None = None, reference: Sequence[Scene] | None = None
+    scenes: Sequence[Scene],
+    specs: Sequence[Spec | None] | None = None,
+    reference: Sequence[Scene] | None = None,
 ) -> Evaluation:
     """All metrics of `scenes`. `specs` are what was asked for, one a room; `reference` rooms give the KL its distribution.
 
@@ -84,7 +87,9 @@ def evaluate(
     if not scenes:
         raise ValueError("no rooms to evaluate")
     if specs is not None and len(specs) != len(scenes):
-        raise ValueError(f"{len(specs)} specs for {len(scenes)} rooms; give one each, None where nothing was asked for")
+        raise ValueError(
+            f"{len(specs)} specs for {len(scenes)} rooms; give one each, None where nothing was asked for"
+        )
     reports = [check(scene) for scene in scenes]
     values = _fault_rates(scenes, reports) | _areas(scenes)
     if specs is not None:
@@ -135,7 +140,7 @@ def _used(o: SceneObject) -> bool:
 
 def _areas(scenes: Sequence[Scene]) -> dict[str, Value]:
     outside = total = 0.0
-    far = [max((overrun(o.box.corners, s.room.polygon) for o in s.objects), default=0.0) for s in scenes]
+    far = [max((_beyond(s, o) for o in s.objects), default=0.0) for s in scenes]
     for scene in scenes:
         outside += sum(outside_area(o.box.corners, scene.room.polygon) for o in scene.objects)
         total += sum(o.box.area for o in scene.objects)
@@ -146,6 +151,14 @@ def _areas(scenes: Sequence[Scene]) -> dict[str, Value]:
         "oor_unturned": _mean([oor_unturned(s) for s in scenes]),
         "floor_share": _mean([_floor_share(s) for s in scenes]),
     }
+
+
+def _beyond(scene: Scene, o: SceneObject) -> float:
+    """cm that an object is past a wall's line, as LayoutGPT counts in its rectangles; past the outline in a room with a cut-out."""
+    walls = scene.room.walls
+    if any(wall.into(corner) < -1e-6 for wall in walls for corner in scene.room.polygon):
+        return overrun(o.box.corners, scene.room.polygon)
+    return max(0.0, *(-wall.into(corner) for wall in walls for corner in o.box.corners))
 
 
 def _floor_share(scene: Scene) -> float:

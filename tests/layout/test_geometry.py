@@ -69,7 +69,7 @@ def test_a_wall_knows_the_yaw_of_what_stands_at_it():
 
 
 @given(rectangles, rectangles)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_overlap_is_symmetric_and_bounded(a, b):
     ab, ba = g.overlap_area(a, b), g.overlap_area(b, a)
     assert ab == pytest.approx(ba, abs=1e-6)
@@ -81,7 +81,7 @@ def test_overlap_is_symmetric_and_bounded(a, b):
 
 
 @given(rectangles, rectangles, numbers, numbers, st.integers(0, 359))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_moving_everything_changes_nothing(a, b, dx, dy, yaw):
     a2, b2 = moved(a, dx, dy, yaw), moved(b, dx, dy, yaw)
     assert g.overlap_area(a2, b2) == pytest.approx(g.overlap_area(a, b), abs=1e-4)
@@ -89,7 +89,7 @@ def test_moving_everything_changes_nothing(a, b, dx, dy, yaw):
 
 
 @given(rectangles, rectangles)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_difference_and_intersection_make_up_the_whole(a, b):
     pieces = g.difference(a, b)
     left = sum(g.signed_area(p) for p in pieces)
@@ -97,14 +97,14 @@ def test_difference_and_intersection_make_up_the_whole(a, b):
 
 
 @given(st.integers(0, 400), st.integers(0, 359))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_pushing_further_out_never_reduces_the_overrun(step, yaw):
     one = g.overrun(g.rectangle(250 + step, 100, 60, 40, yaw), L)
     assert g.overrun(g.rectangle(255 + step, 100, 60, 40, yaw), L) >= one - 1e-6
 
 
 @given(rectangles)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_outside_area_agrees_with_sampling(a):
     draw = random.Random(0)
     (ax, ay), (bx, by), _, (dx, dy) = a
