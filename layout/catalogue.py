@@ -84,7 +84,7 @@ _ENTRIES = (
     Category("bath_mat", (50, 90), (40, 60), (1, 2), _BATH, synonyms=("bath mat",)),
     # Kitchen run.
     Category("fridge", (55, 95), (58, 75), (150, 205), _KIT, use=_FRONT, clearance=80, synonyms=("fridge", "refrigerator")),
-    Category("counter", (20, 310), (58, 66), (85, 95), _KIT, use=_FRONT, clearance=60, synonyms=("counter", "base cabinet")),
+    Category("counter", (20, 310), (58, 66), (85, 95), _KIT, clearance=60, synonyms=("counter", "base cabinet")),
     Category("stove", (50, 90), (58, 66), (85, 95), _KIT, use=_FRONT, clearance=80, synonyms=("stove", "cooker")),
     Category("kitchen_sink", (60, 100), (58, 66), (85, 95), _KIT, use=_FRONT, clearance=70, synonyms=("kitchen sink", "sink unit")),
     Category("dishwasher", (45, 60), (58, 66), (80, 95), _KIT, use=_FRONT, clearance=70, synonyms=("dishwasher",)),
