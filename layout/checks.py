@@ -14,7 +14,7 @@ from typing import Literal
 
 from layout import placement, relations
 from layout.catalogue import CATALOGUE
-from layout.geometry import covered_area, outside_area, overlap_area, overrun, separated
+from layout.geometry import Box, covered_area, outside_area, overlap_area, overrun, separated
 from layout.rules import BY_SUBJECT, MAX_FLOOR_SHARE, TUCK_SHARE, TUCKED, WALL_GAP, WINDOW_BAND, Rule
 from layout.schema import PLACES, Door, Scene, SceneObject, Spec, Strict, Window, compare
 from layout.walkable import RADIUS, STEP_OVER, Walkable, blocks_way, walkable
@@ -132,9 +132,9 @@ def check(scene: Scene, spec: Spec | None = None) -> Report:
 
 
 def _obstructs(o: SceneObject) -> bool:
-    """Whether a person walks around it: neither a rug, nor overhead, nor a chair that is pushed aside."""
+    """Whether a person walks around it: on the floor, but neither a rug, nor overhead, nor a chair that is pushed aside."""
     entry = CATALOGUE.get(o.category)
-    return blocks_way(o.box) and not (entry and entry.movable)
+    return o.on == "floor" and blocks_way(o.box) and not (entry and entry.movable)
 
 
 def _bounds(scene: Scene) -> Iterator[Violation]:
@@ -229,11 +229,20 @@ def door_zone(scene: Scene, door: Door) -> list[tuple[float, float]]:
     return scene.room.walls[door.wall].strip(door.start, door.end, door.clear_depth)
 
 
+def _meets(box: Box, zone: list[tuple[float, float]]) -> bool:
+    """Whether a footprint and a zone have ground in common; bounds first, they tell most apart."""
+    xs, ys = [p[0] for p in zone], [p[1] for p in zone]
+    x0, y0, x1, y1 = box.bounds
+    if x1 <= min(xs) or max(xs) <= x0 or y1 <= min(ys) or max(ys) <= y0:
+        return False
+    return not separated(zone, box.corners)
+
+
 def _openings(scene: Scene) -> Iterator[Violation]:
     for i, door in enumerate(scene.room.doors):
         zone = door_zone(scene, door)
         solid = [o for o in scene.objects if o.box.height > STEP_OVER and o.box.bottom < door.height]
-        taken = [o for o in solid if not separated(zone, o.box.corners)]
+        taken = [o for o in solid if _meets(o.box, zone)]
         area = covered_area(zone, (o.box.corners for o in taken)) if taken else 0.0
         if area > DOOR_AREA:
             names = tuple(o.id for o in taken)
@@ -256,8 +265,7 @@ def _hidden(scene: Scene, window: Window, o: SceneObject) -> float:
     inside = [p for p in o.box.corners if wall.into(p) < WINDOW_BAND]
     if not inside:
         return 0.0
-    strip = wall.strip(window.start, window.end, WINDOW_BAND)
-    if separated(strip, o.box.corners):
+    if not _meets(o.box, wall.strip(window.start, window.end, WINDOW_BAND)):
         return 0.0
     marks = [wall.mark(p) for p in o.box.corners]
     return max(0.0, min(max(marks), window.end) - max(min(marks), window.start)) * tall

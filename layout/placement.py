@@ -64,5 +64,10 @@ def shortfall(rule: Rule, box: Box, target: Box) -> float:
 def blocked_share(zone: Polygon, room: Polygon, covers: Sequence[Box]) -> float:
     """Share of a convex zone that is outside the room or under one of the boxes."""
     total = signed_area(zone)
-    pieces = free_pieces(zone, (b.corners for b in covers if not separated(zone, b.corners)))
+    xs, ys = [p[0] for p in zone], [p[1] for p in zone]
+    x0, y0, x1, y1 = min(xs), min(ys), max(xs), max(ys)
+    near = (
+        b for b in covers if b.bounds[0] < x1 and x0 < b.bounds[2] and b.bounds[1] < y1 and y0 < b.bounds[3]
+    )
+    pieces = free_pieces(zone, (b.corners for b in near if not separated(zone, b.corners)))
     return 1 - sum(overlap_area(room, piece) for piece in pieces) / total

@@ -144,16 +144,20 @@ def against_wall(box: Box, room: Room) -> float:
     return band(room_distance(box, room, "wall") or 0.0, 0, 30, 10)
 
 
-def at_corner(box: Box, room: Room) -> float:
-    """Product of the scores of being within 80 cm of both walls of an inner corner that are about square to each other."""
-    best, walls = 0.0, room.walls
-    for i, wall in enumerate(walls):
-        before = walls[i - 1]
+def corners(box: Box, room: Room) -> list[tuple[float, float]]:
+    """For each inner corner whose walls are about square to each other: cm from the box to either wall."""
+    found, edges = [], room.walls
+    for i, wall in enumerate(edges):
+        before = edges[i - 1]
         convex = before.along[0] * wall.along[1] - before.along[1] * wall.along[0] > 0
         if convex and abs(before.along[0] * wall.along[0] + before.along[1] * wall.along[1]) < 0.15:
-            near = _segment_gap(box, before.a, before.b), _segment_gap(box, wall.a, wall.b)
-            best = max(best, band(near[0], 0, 80) * band(near[1], 0, 80))
-    return best
+            found.append((_segment_gap(box, before.a, before.b), _segment_gap(box, wall.a, wall.b)))
+    return found
+
+
+def at_corner(box: Box, room: Room) -> float:
+    """Product of the scores of being within 80 cm of both walls of a corner, at the best corner."""
+    return max((band(a, 0, 80) * band(b, 0, 80) for a, b in corners(box, room)), default=0.0)
 
 
 def middle_of_room(box: Box, room: Room) -> float:

@@ -82,8 +82,14 @@ def walkable(room: Room, obstacles: Sequence[Box], radius: float = RADIUS) -> Wa
             continue
         x = (np.arange(window[1].start, window[1].stop) + 0.5) * CELL - box.x
         y = ((np.arange(window[0].start, window[0].stop) + 0.5) * CELL - box.y)[:, None]
-        lx = np.maximum(np.abs(x * box.cos + y * box.sin) - box.width / 2, 0)
-        ly = np.maximum(np.abs(y * box.cos - x * box.sin) - box.depth / 2, 0)
+        if box.sin == 0:
+            lx, ly = np.abs(x) - box.width / 2, np.abs(y) - box.depth / 2
+        elif box.cos == 0:  # at quarter turns one axis each: the square grid is an outer sum
+            lx, ly = np.abs(y) - box.width / 2, np.abs(x) - box.depth / 2
+        else:
+            lx = np.abs(x * box.cos + y * box.sin) - box.width / 2
+            ly = np.abs(y * box.cos - x * box.sin) - box.depth / 2
+        lx, ly = np.maximum(lx, 0), np.maximum(ly, 0)
         free[window] &= lx * lx + ly * ly >= radius * radius - 1e-6
     labels = np.empty(free.shape, dtype=np.int32)
     count = cast(int, ndimage.label(free, output=labels))
@@ -109,7 +115,13 @@ def _window(box: Box, margin: float, shape: tuple[int, ...]) -> tuple[slice, sli
     return rows, columns
 
 
-@lru_cache(maxsize=64)
+def _span(a: float, b: float, margin: float, count: int) -> slice:
+    """Indices of the cells between two coordinates, `margin` wider on both sides."""
+    low, high = min(a, b) - margin, max(a, b) + margin
+    return slice(max(0, int(low / CELL)), max(0, min(count, int(high / CELL) + 1)))
+
+
+@lru_cache(maxsize=256)
 def _clear_of_walls(polygon: tuple[tuple[float, float], ...], radius: float) -> np.ndarray:
     """(Y, X) bool: cells inside the polygon and at least `radius` from its outline."""
     width, depth = max(p[0] for p in polygon), max(p[1] for p in polygon)
@@ -119,16 +131,20 @@ def _clear_of_walls(polygon: tuple[tuple[float, float], ...], radius: float) -> 
     clear = np.ones_like(inside)
     for (px, py), (qx, qy) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
         ex, ey = qx - px, qy - py
+        # Only the rows an edge crosses change sides at it, only the cells around it can be too near.
+        rows = _span(py, qy, 0, len(y))
         if ey != 0:
-            inside ^= ((py > y) != (qy > y)) & (x < px + (y - py) * ex / ey)
-        t = np.clip(((x - px) * ex + (y - py) * ey) / (ex * ex + ey * ey), 0, 1)
-        clear &= (x - px - t * ex) ** 2 + (y - py - t * ey) ** 2 >= radius * radius - 1e-6
+            inside[rows] ^= ((py > y[rows]) != (qy > y[rows])) & (x < px + (y[rows] - py) * ex / ey)
+        rows, columns = _span(py, qy, radius, len(y)), _span(px, qx, radius, len(x))
+        u, v = x[columns] - px, y[rows] - py
+        t = np.clip((u * ex + v * ey) / (ex * ex + ey * ey), 0, 1)
+        clear[rows, columns] &= (u - t * ex) ** 2 + (v - t * ey) ** 2 >= radius * radius - 1e-6
     clear &= inside
     clear.setflags(write=False)
     return clear
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _cached_door_zones(
     polygon: tuple[tuple[float, float], ...], marks: tuple[tuple[int, float, float], ...], depth: float
 ) -> np.ndarray:

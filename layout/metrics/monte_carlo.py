@@ -56,7 +56,7 @@ def distance_outside(points: np.ndarray, polygon: Sequence[tuple[float, float]])
     to_a, to_b = ring[:, None] - points, ends[:, None] - points
     winding = np.angle(to_b * to_a.conjugate()).sum(0)
     edge = (ends - ring)[:, None]
-    t = np.clip((-to_a * edge.conjugate()).real / np.abs(edge) ** 2, 0, 1)
+    t = np.clip(np.real(-to_a * edge.conjugate()) / np.abs(edge) ** 2, 0, 1)
     near = np.abs(to_a + t * edge).min(0)
     return np.where(np.abs(winding) > np.pi, 0.0, near)
 

@@ -12,7 +12,11 @@ def furnish(f: Furnisher) -> bool:
     for _ in range(6):
         mark = f.mark()
         wet = "bathtub" if area > 40_000 and f.chance(0.6) else "shower"
-        size = (f.rng.choice([150, 160, 170, 180]), 76, 58) if wet == "bathtub" else (90, f.rng.choice([80, 90]), 200)
+        size = (
+            (f.rng.choice([150, 160, 170, 180]), 76, 58)
+            if wet == "bathtub"
+            else (90, f.rng.choice([80, 90]), 200)
+        )
         bath = f.at_wall(wet, size, corner=1.0)
         toilet = f.at_wall("toilet", (f.rng.choice([36, 38, 40]), f.rng.choice([62, 66, 70]), 78), corner=0.1)
         width = (50, 80) if area < 50_000 else (60, 120)

@@ -14,7 +14,12 @@ def furnish(f: Furnisher) -> bool:
         return False
     large = f.room.area > 120_000
     steps = [
-        (0.95, lambda: f.at_wall("wardrobe", f.size("wardrobe", width=(100, 220) if large else (80, 160)), corner=0.6)),
+        (
+            0.95,
+            lambda: f.at_wall(
+                "wardrobe", f.size("wardrobe", width=(100, 220) if large else (80, 160)), corner=0.6
+            ),
+        ),
         (0.6, lambda: groups.desk_group(f)),
         (0.45, lambda: f.at_wall("dresser", f.size("dresser"))),
         (0.3, lambda: f.at_wall("bookshelf", f.size("bookshelf"), corner=0.6)),
@@ -36,7 +41,9 @@ def furnish(f: Furnisher) -> bool:
         f.hang("mirror", f.size("mirror"))
     groups.curtains(f)
     groups.lights(f)
-    groups.decorate(f, {"nightstand": ("table_lamp", "alarm_clock", "books"), "dresser": ("vase", "table_lamp")}, 0.8)
+    groups.decorate(
+        f, {"nightstand": ("table_lamp", "alarm_clock", "books"), "dresser": ("vase", "table_lamp")}, 0.8
+    )
     return True
 
 
@@ -47,7 +54,9 @@ def _bed(f: Furnisher) -> SceneObject | None:
     for _ in range(8):
         mark = f.mark()
         width = (140, 180) if double else (90, 120)
-        bed = f.at_wall(name, f.size(name, width=width, height=(45, 62)), corner=0.0 if double else 0.5, sides=(), tries=6)
+        bed = f.at_wall(
+            name, f.size(name, width=width, height=(45, 62)), corner=0.0 if double else 0.5, sides=(), tries=6
+        )
         if bed is None:
             continue
         stand = f.size("nightstand")

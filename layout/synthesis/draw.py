@@ -19,6 +19,8 @@ FURNISH: dict[RoomType, Callable[[Furnisher], bool]] = {
     "bathroom": bathroom.furnish,
 }
 MIX: dict[RoomType, float] = {"bedroom": 0.4, "living_room": 0.25, "kitchen": 0.175, "bathroom": 0.175}
+# Objects a room may have: enough to be lived in, few enough for a small model's context. Main pieces are placed first.
+LIMIT: dict[RoomType, int] = {"bedroom": 12, "living_room": 15, "kitchen": 14, "bathroom": 10}
 PER_ROOM = 3  # times one empty room is furnished before another is drawn
 MAX_ROOMS = 60
 
@@ -34,7 +36,7 @@ class Drawn:
 
 def furnish_room(room: Room, rng: random.Random) -> Scene | None:
     """One try at furnishing a room; None when the main pieces do not fit or the validator finds any fault, hard or soft."""
-    furnisher = Furnisher(room, rng)
+    furnisher = Furnisher(room, rng, LIMIT[room.room_type])
     if not FURNISH[room.room_type](furnisher):
         return None
     scene = Scene(room=room, objects=tuple(furnisher.objects))

@@ -20,11 +20,11 @@ class Furnisher:
     """A room being furnished.
 
     Floor that has to stay free (door swings, the space before a wardrobe) is kept as zones: fixed pieces stay out of them, and a new piece
-    is refused when its own zone is not free. Positions are whole centimetres; sizes are even, so that backs touch walls exactly.
+    is refused when its own zone is not free. Nothing is placed beyond `limit` objects. Positions are whole centimetres; sizes are even, so that backs touch walls exactly.
     """
 
-    def __init__(self, room: Room, rng: random.Random) -> None:
-        self.room, self.rng = room, rng
+    def __init__(self, room: Room, rng: random.Random, limit: int = 200) -> None:
+        self.room, self.rng, self.limit = room, rng, limit
         self.objects: list[SceneObject] = []
         self.counts: Counter[str] = Counter()
         self.door_zones = [room.walls[d.wall].strip(d.start, d.end, d.clear_depth) for d in room.doors]
@@ -60,7 +60,9 @@ class Furnisher:
         self.zones.append(zone)
         return True
 
-    def size(self, name: str, width: tuple[int, int] | None = None, height: tuple[int, int] | None = None) -> Size:
+    def size(
+        self, name: str, width: tuple[int, int] | None = None, height: tuple[int, int] | None = None
+    ) -> Size:
         """A random size within the catalogue's ranges, or narrower ones."""
         entry = CATALOGUE[name]
         w = _even(self.rng, *(width or entry.width))
@@ -78,10 +80,19 @@ class Furnisher:
         if box.height > 5 and any(not separated(zone, box.corners) for zone in self.door_zones):
             return False
         for zone, window in self.window_zones:
-            if box.top > window.sill and box.bottom < window.head and name != "curtain" and not separated(zone, box.corners):
+            if (
+                box.top > window.sill
+                and box.bottom < window.head
+                and name != "curtain"
+                and not separated(zone, box.corners)
+            ):
                 return False
         for o in self.objects:
-            if box.near(o.box) and box.height_overlap(o.box) > 2 and not separated(box.corners, o.box.corners):
+            if (
+                box.near(o.box)
+                and box.height_overlap(o.box) > 2
+                and not separated(box.corners, o.box.corners)
+            ):
                 tuck = o.id in partners and o.category in TUCKED.get(name, ())
                 if not (tuck and box.overlap(o.box) <= TUCK_SHARE * box.area):
                     return False
@@ -106,6 +117,8 @@ class Furnisher:
         partners: Sequence[str] = (),
     ) -> SceneObject | None:
         """Put a piece at a pose if it fits there, and keep the zones on `sides` (the catalogue's first side of use by default)."""
+        if len(self.objects) >= self.limit:
+            return None
         entry = CATALOGUE[name]
         x, y, yaw = round(x), round(y), round(yaw) % 360
         box = Box.of((x, y, z), size, yaw)
@@ -119,7 +132,9 @@ class Furnisher:
                 return None
             self.zones += kept
         self.counts[name] += 1
-        o = SceneObject(id=f"{name}_{self.counts[name]}", category=name, size=size, yaw=yaw, pos=(x, y, z), on=on)
+        o = SceneObject(
+            id=f"{name}_{self.counts[name]}", category=name, size=size, yaw=yaw, pos=(x, y, z), on=on
+        )
         self.objects.append(o)
         if solid:
             self.floor_taken += box.area
@@ -148,7 +163,9 @@ class Furnisher:
             wall = self.rng.choices(options, [w.length for w in options])[0]
             slack = wall.length - size[0]
             if centre is not None:
-                mark = min(max(centre + self.rng.randrange(-30, 31, 10), size[0] / 2), wall.length - size[0] / 2)
+                mark = min(
+                    max(centre + self.rng.randrange(-30, 31, 10), size[0] / 2), wall.length - size[0] / 2
+                )
             elif self.rng.random() < corner:
                 mark = size[0] / 2 + self.rng.choice([0.0, slack])
             else:
@@ -168,14 +185,23 @@ class Furnisher:
         return self.place(name, size, x, y, anchor.yaw, partners=(anchor.id,))
 
     def before(
-        self, name: str, size: Size, anchor: SceneObject, gap: float, *, shift: float = 0.0, facing: bool = True
+        self,
+        name: str,
+        size: Size,
+        anchor: SceneObject,
+        gap: float,
+        *,
+        shift: float = 0.0,
+        facing: bool = True,
     ) -> SceneObject | None:
         """In front of the anchor, `gap` cm from its front (negative: tucked under it), turned to it or the same way."""
         b = anchor.box
         x, y = b.world((shift, -(b.depth / 2 + gap + size[1] / 2)))
         return self.place(name, size, x, y, anchor.yaw + (180 if facing else 0), partners=(anchor.id,))
 
-    def around(self, name: str, size: Size, table: SceneObject, local: Point, gap: float) -> SceneObject | None:
+    def around(
+        self, name: str, size: Size, table: SceneObject, local: Point, gap: float
+    ) -> SceneObject | None:
         """At a side of a table, turned to it; `gap` as in `before`.
 
         `local` is (±1, share of the depth) for the ends and (share of the width, ±1) for the long sides, in the table's frame.
@@ -199,14 +225,19 @@ class Furnisher:
             mark = self.rng.choice([size[0] / 2, wall.length - size[0] / 2])
             if self.objects and self.rng.random() < 0.4:
                 neighbour = self.rng.choice(self.objects)
-                mark = wall.mark(neighbour.box.centre) + self.rng.choice([-1, 1]) * (neighbour.size[0] + size[0]) / 2
+                mark = (
+                    wall.mark(neighbour.box.centre)
+                    + self.rng.choice([-1, 1]) * (neighbour.size[0] + size[0]) / 2
+                )
             x, y = wall.at(mark, size[1] / 2 + self.rng.choice([2, 4, 8]))
             placed = self.place(name, size, x, y, wall.yaw)
             if placed is not None:
                 return placed
         return None
 
-    def somewhere(self, name: str, size: Size, yaws: Sequence[float] = (0, 90), tries: int = 10) -> SceneObject | None:
+    def somewhere(
+        self, name: str, size: Size, yaws: Sequence[float] = (0, 90), tries: int = 10
+    ) -> SceneObject | None:
         """Anywhere on the floor, on a grid of 10 cm."""
         width, depth = self.room.extent
         for _ in range(tries):
@@ -216,7 +247,9 @@ class Furnisher:
                 return placed
         return None
 
-    def on_top(self, name: str, carrier: SceneObject, tries: int = 5, centred: bool = False) -> SceneObject | None:
+    def on_top(
+        self, name: str, carrier: SceneObject, tries: int = 5, centred: bool = False
+    ) -> SceneObject | None:
         """On an object's top, not over its edge, facing the same way."""
         size = self.size(name)
         b = carrier.box
@@ -232,7 +265,9 @@ class Furnisher:
                 return placed
         return None
 
-    def hang(self, name: str, size: Size, *, above: SceneObject | None = None, tries: int = 8) -> SceneObject | None:
+    def hang(
+        self, name: str, size: Size, *, above: SceneObject | None = None, tries: int = 8
+    ) -> SceneObject | None:
         """On a wall, clear of its openings: above a piece that stands there, or anywhere."""
         entry = CATALOGUE[name]
         for _ in range(tries):

@@ -28,7 +28,7 @@ def furnish(f: Furnisher) -> bool:
     groups.decorate(
         f,
         {"counter": ("coffee_machine", "kettle", "toaster", "microwave"), "island": ("fruit_bowl", "vase")},
-        1.2,
+        0.8,
     )
     return True
 
@@ -44,7 +44,9 @@ def _modules(f: Furnisher) -> list[tuple[str, int]]:
     return modules
 
 
-def _module(f: Furnisher, wall: Wall, mark: float, name: str, width: int, zone: bool = True) -> SceneObject | None:
+def _module(
+    f: Furnisher, wall: Wall, mark: float, name: str, width: int, zone: bool = True
+) -> SceneObject | None:
     height = f.rng.randint(170, 200) if name == "fridge" else WORKTOP
     x, y = wall.at(mark, DEPTH / 2)
     return f.place(name, (width, DEPTH, height), x, y, wall.yaw, sides=("front",) if zone else ())
@@ -126,7 +128,9 @@ def _island(f: Furnisher) -> None:
         if island is None:
             continue
         side = f.rng.choice([-1, 1])
-        stools = [f.around("bar_stool", (40, 40, 66), island, (column, side), -10) for column in (-0.25, 0.25)]
+        stools = [
+            f.around("bar_stool", (40, 40, 66), island, (column, side), -10) for column in (-0.25, 0.25)
+        ]
         if all(s is not None for s in stools) and f.keep(island, "front" if side > 0 else "back", 0.05):
             return
         f.undo(mark)

@@ -62,7 +62,16 @@ def _outline(rng: random.Random, dimensions: Dimensions, shape: Shape) -> tuple[
         # A chimney or shaft in the north wall.
         cut_w, cut_d = _part(rng, w, 0.12, 0.25), _tens(rng, 20, 50)
         at = _tens(rng, 80, max(90, w - cut_w - 80))
-        ring = ((0, 0), (w, 0), (w, d), (at + cut_w, d), (at + cut_w, d - cut_d), (at, d - cut_d), (at, d), (0, d))
+        ring = (
+            (0, 0),
+            (w, 0),
+            (w, d),
+            (at + cut_w, d),
+            (at + cut_w, d - cut_d),
+            (at, d - cut_d),
+            (at, d),
+            (0, d),
+        )
     else:
         cut_w = _part(rng, w, 0.2, 0.4)
         cut_d = cut_w if rng.random() < 0.6 else _part(rng, d, 0.15, 0.4)
@@ -96,7 +105,7 @@ def _openings(
         start=start,
         end=start + door_width,
         hinge=rng.choice(["start", "end"]),
-        swing=rng.choices(["in", "out"], [0.8, 0.2])[0],
+        swing="in" if rng.random() < 0.8 else "out",
     )
     windows = []
     for _ in range(rng.choice(dimensions.windows)):
