@@ -7,18 +7,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from layout.checks import Report, Violation, check
+    from layout.instructions import Instruction, instruct
+    from layout.parse import Parsed, ParseFailure
     from layout.schema import Door, Room, Scene, SceneObject, Spec, Window
+    from layout.serialise import answer_schema, answer_text, prompt_text
 
 _EXPORTS = {
     "Door": "layout.schema",
+    "Instruction": "layout.instructions",
+    "ParseFailure": "layout.parse",
+    "Parsed": "layout.parse",
+    "Report": "layout.checks",
     "Room": "layout.schema",
     "Scene": "layout.schema",
     "SceneObject": "layout.schema",
     "Spec": "layout.schema",
+    "Violation": "layout.checks",
     "Window": "layout.schema",
+    "answer_schema": "layout.serialise",
+    "answer_text": "layout.serialise",
+    "check": "layout.checks",
+    "instruct": "layout.instructions",
+    "prompt_text": "layout.serialise",
 }
 
-__all__ = ["Door", "Room", "Scene", "SceneObject", "Spec", "Window"]
+__all__ = [
+    "Door",
+    "Instruction",
+    "ParseFailure",
+    "Parsed",
+    "Report",
+    "Room",
+    "Scene",
+    "SceneObject",
+    "Spec",
+    "Violation",
+    "Window",
+    "answer_schema",
+    "answer_text",
+    "check",
+    "instruct",
+    "prompt_text",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -150,13 +150,22 @@ def named(text: str) -> str | None:
         plain.removesuffix("s"),
         plain.removesuffix("es"),
         plain.removesuffix("ves") + "f",
+        plain.removesuffix("ies") + "y",
     ):
         if candidate in _NOUNS:
             return _NOUNS[candidate]
     return None
 
 
-_NOUNS = {
+# What people say without saying which: the most usual one is meant.
+_GENERIC = {
+    "bed": "double_bed",
+    "lamp": "floor_lamp",
+    "shelf": "bookshelf",
+    "bath tub": "bathtub",
+    "chandelier": "ceiling_light",
+}
+_NOUNS = _GENERIC | {
     noun.lower().replace("-", " "): entry.name
     for entry in _ENTRIES
     for noun in (entry.name.replace("_", " "), *entry.synonyms)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from layout import relations
 from layout.catalogue import CATALOGUE, of_room
@@ -253,17 +254,14 @@ def _said(scene: Scene, spec: RelationSpec, nouns: Mapping[str, str]) -> str:
 
 
 def plan_text(scene: Scene) -> str:
-    """The plan before the coordinates: groups of objects in order, each with where it goes, no numbers but wall indices and counts.
+    """The plan before the coordinates: the objects in their order, neighbours of one kind and place together, with where they go.
 
-    'double_bed at wall 3; 2 nightstand beside double_bed; wardrobe at wall 1; table_lamp on nightstand'
+    'double_bed at wall 3; 2 nightstand beside the double_bed; wardrobe at wall 1; table_lamp on nightstand'. The only numbers are counts
+    and wall indices.
     """
-    groups: dict[tuple[str, str], int] = {}
-    for o in scene.objects:
-        key = o.category, _where(scene, o)
-        groups[key] = groups.get(key, 0) + 1
-    return "; ".join(
-        f"{n} {name} {where}" if n > 1 else f"{name} {where}" for (name, where), n in groups.items()
-    )
+    said = ((o.category, _where(scene, o)) for o in scene.objects)
+    groups = ((len(list(same)), name, where) for (name, where), same in groupby(said))
+    return "; ".join(f"{n} {name} {where}" if n > 1 else f"{name} {where}" for n, name, where in groups)
 
 
 def _where(scene: Scene, o: SceneObject) -> str:
