@@ -39,7 +39,7 @@ scenes = st.builds(
 
 
 @given(scenes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_two_ways_of_measuring_a_room_agree(scene):
     """Clipping against sampling: areas within the sampling error, verdicts alike wherever they are not on the edge."""
     for o in scene.objects:
@@ -49,7 +49,8 @@ def test_two_ways_of_measuring_a_room_agree(scene):
         if scene.room in (ROOMS[0], ROOMS[2]):  # convex: the measure is exact
             assert overrun(o.box.corners, scene.room.polygon) == pytest.approx(far, abs=1e-6)
         else:
-            assert overrun(o.box.corners, scene.room.polygon) <= far + 1e-6
+            # Points on the rim are 2 cm apart, so sampling may miss the farthest by one.
+            assert overrun(o.box.corners, scene.room.polygon) <= far + 1
             assert (overrun(o.box.corners, scene.room.polygon) > 1) == (far > 1) or far < 6
     for i, b in enumerate(scene.objects):
         for a in scene.objects[:i]:
