@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layout.checks import Report, Violation, check
+    from layout.checks import check
     from layout.instructions import Instruction, instruct
     from layout.parse import Parsed, ParseFailure
+    from layout.report import Report, Violation
     from layout.schema import Door, Room, Scene, SceneObject, Spec, Window
     from layout.serialise import answer_schema, answer_text, prompt_text
 
@@ -18,12 +19,12 @@ _EXPORTS = {
     "Instruction": "layout.instructions",
     "ParseFailure": "layout.parse",
     "Parsed": "layout.parse",
-    "Report": "layout.checks",
+    "Report": "layout.report",
     "Room": "layout.schema",
     "Scene": "layout.schema",
     "SceneObject": "layout.schema",
     "Spec": "layout.schema",
-    "Violation": "layout.checks",
+    "Violation": "layout.report",
     "Window": "layout.schema",
     "answer_schema": "layout.serialise",
     "answer_text": "layout.serialise",

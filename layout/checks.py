@@ -7,42 +7,15 @@ It drives data filtering, preference pairs, rewards, best-of-n, repair, metrics 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
-from typing import Literal
 
 from layout import placement, relations
 from layout.catalogue import CATALOGUE
 from layout.geometry import Box, covered_area, outside_area, overlap_area, overrun, separated
+from layout.report import Report, Violation, fault
 from layout.rules import BY_SUBJECT, MAX_FLOOR_SHARE, TUCK_SHARE, TUCKED, WALL_GAP, WINDOW_BAND, Rule
-from layout.schema import PLACES, Door, Scene, SceneObject, Spec, Strict, Window, compare
+from layout.schema import PLACES, Door, Scene, SceneObject, Spec, Window, compare
 from layout.walkable import RADIUS, STEP_OVER, Walkable, blocks_way, walkable
-
-Severity = Literal["hard", "soft"]
-Unit = Literal["cm", "cm2", "deg", "objects"]
-
-SEVERITY: dict[str, Severity] = {
-    "out_of_bounds": "hard",
-    "too_high": "hard",
-    "collision": "hard",
-    "floating": "hard",
-    "overhang": "hard",
-    "door_blocked": "hard",
-    "unreachable": "hard",
-    "count": "hard",
-    "window_blocked": "soft",
-    "no_access": "soft",
-    "cut_off": "soft",
-    "wrong_support": "soft",
-    "off_wall": "soft",
-    "wrong_facing": "soft",
-    "detached": "soft",
-    "size_range": "soft",
-    "wrong_room": "soft",
-    "overfull": "soft",
-    "relation_unmet": "soft",
-}
 
 BOUNDS_TOLERANCE = 1.0  # cm an object may stick out: what rounding to whole centimetres costs
 COLLISION_AREA = 10.0  # cm² of common footprint, or
@@ -56,55 +29,6 @@ WINDOW_SHARE = 0.05  # of a window's area that one object may hide
 ACCESS_SHARE = 0.3  # of the zone before the side of use that may be taken
 CUT_OFF_SHARE = 0.1  # of the free floor that no door leads to
 SIZE_TOLERANCE = 2.0  # cm outside of the catalogue's range
-
-
-class Violation(Strict):
-    """One fault. `ids` are the objects or openings, the one to move first; `amount` is None where there is nothing to measure."""
-
-    code: str
-    severity: Severity
-    ids: tuple[str, ...]
-    amount: float | None
-    unit: Unit
-    message: str
-
-
-class Report(Strict):
-    """All faults of a room, and the counts that rates are made of."""
-
-    violations: tuple[Violation, ...]
-    n_objects: int
-    n_pairs: int
-    free_area: float  # cm² of walkable floor
-    connected_share: float | None  # of it that a door leads to; None without free floor
-
-    @property
-    def hard(self) -> tuple[Violation, ...]:
-        return tuple(v for v in self.violations if v.severity == "hard")
-
-    @property
-    def ok(self) -> bool:
-        """No hard fault."""
-        return not self.hard
-
-    @cached_property
-    def codes(self) -> Counter[str]:
-        return Counter(v.code for v in self.violations)
-
-    def of(self, code: str) -> tuple[Violation, ...]:
-        """The faults with one code. Raises ValueError for a code that does not exist."""
-        if code not in SEVERITY:
-            raise ValueError(f"unknown code {code!r}; known: {', '.join(SEVERITY)}")
-        return tuple(v for v in self.violations if v.code == code)
-
-    def ids(self, code: str) -> set[str]:
-        """The objects that have a fault of this kind."""
-        return {name for v in self.of(code) for name in v.ids}
-
-
-def _fault(code: str, ids: tuple[str, ...], amount: float | None, unit: Unit, message: str) -> Violation:
-    amount = None if amount is None or math.isinf(amount) else round(amount, 3)
-    return Violation(code=code, severity=SEVERITY[code], ids=ids, amount=amount, unit=unit, message=message)
 
 
 def check(scene: Scene, spec: Spec | None = None) -> Report:
@@ -146,10 +70,10 @@ def _bounds(scene: Scene) -> Iterator[Violation]:
         if out > BOUNDS_TOLERANCE:
             area = outside_area(o.box.corners, room.polygon)
             text = f"{o.id} sticks {out:.0f} cm out of the room ({area:.0f} cm² of {o.box.area:.0f})"
-            yield _fault("out_of_bounds", (o.id,), area, "cm2", text)
+            yield fault("out_of_bounds", (o.id,), area, "cm2", text)
         over = o.box.top - room.height
         if over > CONTACT:
-            yield _fault(
+            yield fault(
                 "too_high",
                 (o.id,),
                 over,
@@ -185,7 +109,7 @@ def _collisions(scene: Scene) -> Iterator[Violation]:
             if area:
                 share = area / min(a.box.area, b.box.area)
                 text = f"{b.id} and {a.id} overlap by {area:.0f} cm² ({share:.0%} of the smaller)"
-                yield _fault("collision", (b.id, a.id), area, "cm2", text)
+                yield fault("collision", (b.id, a.id), area, "cm2", text)
 
 
 def _support(scene: Scene) -> Iterator[Violation]:
@@ -209,7 +133,7 @@ def _support(scene: Scene) -> Iterator[Violation]:
                 if off < math.inf
                 else f"{o.id} has no wall at its back to hang on"
             )
-            yield _fault("floating", (o.id,), off, "cm", text)
+            yield fault("floating", (o.id,), off, "cm", text)
 
 
 def _on_object(o: SceneObject, carrier: SceneObject) -> Iterator[Violation]:
@@ -217,11 +141,11 @@ def _on_object(o: SceneObject, carrier: SceneObject) -> Iterator[Violation]:
     if abs(off) > CONTACT:
         where = "above" if off > 0 else "below"
         text = f"{o.id} is {abs(off):.0f} cm {where} the top of {carrier.id}, which it stands on"
-        yield _fault("floating", (o.id, carrier.id), abs(off), "cm", text)
+        yield fault("floating", (o.id, carrier.id), abs(off), "cm", text)
     loose = o.box.area - o.box.overlap(carrier.box)
     if loose > (1 - MIN_SUPPORT) * o.box.area + 1e-6:
         text = f"{o.id} hangs over the edge of {carrier.id} with {loose / o.box.area:.0%} of its foot"
-        yield _fault("overhang", (o.id, carrier.id), loose, "cm2", text)
+        yield fault("overhang", (o.id, carrier.id), loose, "cm2", text)
 
 
 def door_zone(scene: Scene, door: Door) -> list[tuple[float, float]]:
@@ -247,13 +171,13 @@ def _openings(scene: Scene) -> Iterator[Violation]:
         if area > DOOR_AREA:
             names = tuple(o.id for o in taken)
             text = f"{', '.join(names)} in the way of door {i}: {area:.0f} cm² of the floor it needs"
-            yield _fault("door_blocked", (*names, f"door_{i}"), area, "cm2", text)
+            yield fault("door_blocked", (*names, f"door_{i}"), area, "cm2", text)
     for i, window in enumerate(scene.room.windows):
         for o in scene.objects:
             hidden = _hidden(scene, window, o)
             if hidden > WINDOW_SHARE * window.width * (window.head - window.sill):
                 text = f"{o.id} hides {hidden:.0f} cm² of window {i}"
-                yield _fault("window_blocked", (o.id, f"window_{i}"), hidden, "cm2", text)
+                yield fault("window_blocked", (o.id, f"window_{i}"), hidden, "cm2", text)
 
 
 def _hidden(scene: Scene, window: Window, o: SceneObject) -> float:
@@ -284,7 +208,7 @@ def _access(scene: Scene, obstacles: list[SceneObject], floor: Walkable) -> Iter
                 else f"the way ends {max(0.0, away - RADIUS):.0f} cm from it"
             )
             text = f"{o.id} cannot be reached from the door on its {' or '.join(entry.use)}: {far}"
-            yield _fault("unreachable", (o.id,), away, "cm", text)
+            yield fault("unreachable", (o.id,), away, "cm", text)
         others = [p.box for p in obstacles if p is not o]
         share, side = min(
             (placement.blocked_share(o.box.zone(s, entry.clearance), scene.room.polygon, others), s)
@@ -293,11 +217,11 @@ def _access(scene: Scene, obstacles: list[SceneObject], floor: Walkable) -> Iter
         if share > ACCESS_SHARE:
             across = o.box.width if side in ("front", "back") else o.box.depth
             text = f"{o.id} has its {side} blocked: {share:.0%} of the {entry.clearance:g} cm before it"
-            yield _fault("no_access", (o.id,), share * entry.clearance * across, "cm2", text)
+            yield fault("no_access", (o.id,), share * entry.clearance * across, "cm2", text)
     connected = floor.connected_share
     if scene.room.doors and connected is not None and 1 - connected > CUT_OFF_SHARE:
         cut = floor.free_area * (1 - connected)
-        yield _fault(
+        yield fault(
             "cut_off", (), cut, "cm2", f"{cut / 1e4:.1f} m² of free floor cannot be reached from the door"
         )
 
@@ -311,7 +235,7 @@ def _placement(scene: Scene) -> Iterator[Violation]:
                 off = placement.wall_gap(o.box, scene.room.walls)
                 if off > WALL_GAP:
                     how = "not with its back to a wall" if off == math.inf else f"{off:.0f} cm from the wall"
-                    yield _fault("off_wall", (o.id,), off, "cm", f"{o.id} is {how}")
+                    yield fault("off_wall", (o.id,), off, "cm", f"{o.id} is {how}")
             else:
                 yield from _relative(scene, o, rule)
 
@@ -326,13 +250,13 @@ def _relative(scene: Scene, o: SceneObject, rule: Rule) -> Iterator[Violation]:
     if miss <= 0:
         return
     if rule.kind == "faces":
-        yield _fault(
+        yield fault(
             "wrong_facing", (o.id, target.id), miss, "deg", f"{o.id} looks {miss:.0f}° past {target.id}"
         )
         return
     where = rule.kind.replace("_", " ")
     by = "" if miss == math.inf else f" ({miss:.0f} cm off)"
-    yield _fault("detached", (o.id, target.id), miss, "cm", f"{o.id} is not {where} {target.id}{by}")
+    yield fault("detached", (o.id, target.id), miss, "cm", f"{o.id} is not {where} {target.id}{by}")
 
 
 def _catalogue(scene: Scene) -> Iterator[Violation]:
@@ -345,15 +269,15 @@ def _catalogue(scene: Scene) -> Iterator[Violation]:
             continue
         off = entry.fits(o.size)
         if off > SIZE_TOLERANCE:
-            yield _fault(
+            yield fault(
                 "size_range", (o.id,), off, "cm", f"{o.id} is {off:.0f} cm out of the size of a {o.category}"
             )
         place = o.on if o.on in PLACES else scene.by_id[o.on].category
         if place not in entry.on:
             text = f"{o.id} is on {place}; a {o.category} belongs on: {', '.join(entry.on)}"
-            yield _fault("wrong_support", (o.id,), None, "cm", text)
+            yield fault("wrong_support", (o.id,), None, "cm", text)
         if scene.room.room_type not in entry.rooms:
-            yield _fault(
+            yield fault(
                 "wrong_room",
                 (o.id,),
                 None,
@@ -363,7 +287,7 @@ def _catalogue(scene: Scene) -> Iterator[Violation]:
     excess = taken - MAX_FLOOR_SHARE * scene.room.area
     if excess > 0:
         text = f"furniture covers {taken / scene.room.area:.0%} of the floor, above {MAX_FLOOR_SHARE:.0%}"
-        yield _fault("overfull", (), excess, "cm2", text)
+        yield fault("overfull", (), excess, "cm2", text)
 
 
 def _requests(scene: Scene, spec: Spec) -> Iterator[Violation]:
@@ -372,7 +296,7 @@ def _requests(scene: Scene, spec: Spec) -> Iterator[Violation]:
         if not compare(n, wanted.quantifier, wanted.n):
             text = f"{n} {wanted.category} where {wanted.quantifier} {wanted.n} was asked for"
             ids = tuple(o.id for o in scene.of(wanted.category))
-            yield _fault("count", ids, abs(n - wanted.n), "objects", text)
+            yield fault("count", ids, abs(n - wanted.n), "objects", text)
     for relation in spec.relations:
         if not relations.satisfied(scene, relation):
             n = relations.count_satisfying(scene, relation)
@@ -381,4 +305,4 @@ def _requests(scene: Scene, spec: Spec) -> Iterator[Violation]:
                 f"where {relation.quantifier} {relation.n} was asked for"
             )
             ids = tuple(o.id for o in scene.of(relation.subject))
-            yield _fault("relation_unmet", ids, abs(n - relation.n), "objects", text)
+            yield fault("relation_unmet", ids, abs(n - relation.n), "objects", text)

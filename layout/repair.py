@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from layout import frames
-from layout.checks import Report, Violation, check, door_zone
+from layout.checks import check, door_zone
 from layout.geometry import Wall, point_to_segment
 from layout.placement import shortfall
+from layout.report import Report, Violation
 from layout.rules import BY_SUBJECT, RULES, Rule
 from layout.schema import PLACES, Scene, SceneObject, Spec
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from layout.catalogue import CATALOGUE
-from layout.checks import BOUNDS_TOLERANCE, Report, check
+from layout.checks import BOUNDS_TOLERANCE, check
 from layout.geometry import outside_area, overlap_area, overrun
 from layout.metrics import distribution
 from layout.relations import satisfied
+from layout.report import Report
 from layout.schema import Scene, SceneObject, Spec, compare
 
 DEFINITIONS: dict[str, str] = {

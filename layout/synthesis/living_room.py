@@ -73,6 +73,8 @@ def _seating(f: Furnisher) -> tuple[SceneObject | None, SceneObject | None]:
                 table_size = f.size("coffee_table", width=(70, 120))
                 table = f.before("coffee_table", table_size, sofa, f.rng.randrange(36, 48, 2), facing=False)
                 if stand is not None and table is not None and away - size[1] > table_size[1] + 36 + 50:
+                    # Nothing fixed comes between table and screen.
+                    f.zones.append(stand.box.zone("front", stand.box.gap(table.box)))
                     f.on_top("television", stand, centred=True)
                     return sofa, table
         f.undo(mark)

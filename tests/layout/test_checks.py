@@ -2,7 +2,8 @@
 
 import pytest
 
-from layout.checks import SEVERITY, check
+from layout.checks import check
+from layout.report import SEVERITY
 from layout.schema import CountSpec, Door, RelationSpec, Room, Scene, Spec
 
 from .conftest import L_SHAPE, thing
