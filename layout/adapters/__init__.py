@@ -1,0 +1,1 @@
+"""Other projects' layouts in and out of our scene model, one file a format."""

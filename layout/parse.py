@@ -1,0 +1,124 @@
+"""A model's text back into a scene: total on whatever a model writes, exact about what is wrong, and without guessing.
+
+Nothing is mended here. Text around the JSON (a code fence, tags, chatter) is skipped because it carries no data; a missing bracket is a
+failure.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from layout.schema import MAX_OBJECTS, Room, Scene, SceneObject
+from layout.serialise import category_of
+
+Code = Literal["empty", "not_json", "truncated", "schema", "structure"]
+
+
+class Parsed(BaseModel):
+    """What a model answered: its scene and, where it wrote one, its plan."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scene: Scene
+    plan: str | None = None
+
+
+class ParseFailure(BaseModel):
+    """Why a text is no answer. `place` is a path such as `objects[2].size`, or a character offset."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: Code
+    place: str
+    message: str
+
+
+class _WireObject(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str
+    on: str
+    size: list[int] = Field(min_length=3, max_length=3)
+    yaw: int = Field(ge=0, lt=360)
+    pos: list[int] = Field(min_length=3, max_length=3)
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    plan: str | None = None
+    objects: list[_WireObject] = Field(max_length=MAX_OBJECTS)
+
+
+def parse(text: str, room: Room) -> Parsed | ParseFailure:
+    """The answer in a model's text. Never raises on text.
+
+    Codes: "empty" (nothing there), "not_json", "truncated" (the text ends inside the JSON), "schema" (a field is missing, unknown or of the
+    wrong kind), "structure" (an id twice, a carrier that does not exist or stands on itself).
+    """
+    if not text.strip():
+        return ParseFailure(code="empty", place="0", message="the text is empty")
+    start = text.find("{")
+    if start < 0:
+        return ParseFailure(code="not_json", place="0", message=f"no JSON object in {_excerpt(text, 0)}")
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        cut_off = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        return ParseFailure(
+            code="truncated" if cut_off else "not_json",
+            place=str(error.pos),
+            message=f"{error.msg} at character {error.pos}: {_excerpt(text, error.pos)}",
+        )
+    except (RecursionError, ValueError) as error:  # nesting or digits beyond what Python reads
+        return ParseFailure(code="not_json", place=str(start), message=f"unreadable JSON: {error}")
+    return _scene(value, room)
+
+
+def _scene(value: Any, room: Room) -> Parsed | ParseFailure:
+    try:
+        wire = _Wire.model_validate(value)
+    except ValidationError as error:
+        return _failure("schema", error, "")
+    objects = []
+    for i, o in enumerate(wire.objects):
+        try:
+            objects.append(
+                SceneObject(
+                    id=o.id,
+                    category=category_of(o.id),
+                    size=(o.size[0], o.size[1], o.size[2]),
+                    yaw=o.yaw,
+                    pos=(o.pos[0], o.pos[1], o.pos[2]),
+                    on=o.on,
+                )
+            )
+        except ValidationError as error:
+            return _failure("schema", error, f"objects[{i}].")
+    try:
+        return Parsed(scene=Scene(room=room, objects=tuple(objects)), plan=wire.plan)
+    except ValidationError as error:
+        return _failure("structure", error, "")
+
+
+def _failure(code: Code, error: ValidationError, prefix: str) -> ParseFailure:
+    """The first thing wrong, with its path."""
+    first = error.errors(include_url=False)[0]
+    path = prefix
+    for part in first["loc"]:
+        path += (
+            f"[{part}]"
+            if isinstance(part, int)
+            else f".{part}"
+            if path and not path.endswith(".")
+            else str(part)
+        )
+    place = path.rstrip(".") or "objects"
+    return ParseFailure(code=code, place=place, message=f"{place}: {first['msg']}")
+
+
+def _excerpt(text: str, at: int) -> str:
+    return repr(text[max(0, at - 20) : at + 20])

@@ -1,0 +1,233 @@
+"""Rooms as the text a language model reads and writes, and the JSON schema that holds its answer to what a room can be.
+
+The answer is one line of JSON without spaces; training, constrained decoding and parsing use these same bytes:
+
+    {"plan":"double_bed at wall 3; …","objects":[{"id":"double_bed_1","on":"floor","size":[160,205,50],"yaw":90,"pos":[103,220,0]},…]}
+
+Whole centimetres and degrees. The category is the id without its number. Size and yaw come before the position, because how far a thing
+reaches is then known when its place is written; carriers come before what they carry. Without a plan the first property is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from layout.catalogue import CATALOGUE, named, of_room
+from layout.instructions import plan_text
+from layout.schema import PLACES, Room, Scene, SceneObject
+
+MAX_PER_CATEGORY = 8  # ids of one category that a schema without a plan offers
+MAX_OBJECTS = 30  # objects that a schema without a plan allows
+PLAN_CHARACTERS = 1200
+_GROUP = re.compile(r"^(?:(\d{1,2}) )?([a-z][a-z0-9_]*) ")
+_NUMBER_WORDS = {
+    "a": 1, "an": 1, "one": 1, "two": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+}  # fmt: skip
+
+
+def room_text(room: Room) -> str:
+    """The empty room in a few lines: type, outline, openings by wall; wall i runs from corner i to the next.
+
+    room bedroom height 260
+    corners 0,0 400,0 400,350 0,350
+    door wall 0 from 20 to 110 opens in
+    window wall 2 from 60 to 200 sill 90 head 210
+    """
+    lines = [f"room {room.room_type} height {round(room.height)}"]
+    lines.append("corners " + " ".join(f"{round(x)},{round(y)}" for x, y in room.polygon))
+    for d in room.doors:
+        opens = "" if d.hinge == "none" or d.swing == "none" else f" opens {d.swing}"
+        lines.append(f"door wall {d.wall} from {round(d.start)} to {round(d.end)}{opens}")
+    for w in room.windows:
+        lines.append(
+            f"window wall {w.wall} from {round(w.start)} to {round(w.end)} sill {round(w.sill)} head {round(w.head)}"
+        )
+    return "\n".join(lines)
+
+
+def prompt_text(room: Room, request: str, *, plan: bool = True, keep: Sequence[SceneObject] = ()) -> str:
+    """What a layout model is asked: the room, pieces that stay where they are, the request, and whether to plan first."""
+    kept = [f"keep {_dumps(object_json(o))}" for o in keep]
+    answer = "answer plan and objects" if plan else "answer objects"
+    return "\n".join([room_text(room), *kept, f"request {' '.join(request.split())}", answer])
+
+
+def answer_text(scene: Scene, *, plan: bool = True) -> str:
+    """The answer that describes a scene, in the wire's form; lengths and yaws are rounded to whole numbers."""
+    ordered = carriers_first(scene)
+    answer: dict[str, Any] = {"plan": plan_text(ordered)} if plan else {}
+    answer["objects"] = [object_json(o) for o in ordered.objects]
+    return _dumps(answer)
+
+
+def object_json(o: SceneObject) -> dict[str, Any]:
+    """One object of the answer, its keys in the order in which they are written."""
+    return {
+        "id": o.id,
+        "on": o.on,
+        "size": [max(1, round(v)) for v in o.size],
+        "yaw": round(o.yaw) % 360,
+        "pos": [round(v) for v in o.pos],
+    }
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def category_of(name: str) -> str:
+    """The category in an id: 'double_bed_1' is a double_bed."""
+    return re.sub(r"_\d+$", "", name)
+
+
+def carriers_first(scene: Scene) -> Scene:
+    """The scene with every object behind the one it stands on, otherwise in its order."""
+    done: list[SceneObject] = []
+    seen: set[str] = set()
+
+    def visit(o: SceneObject) -> None:
+        if o.id in seen:
+            return
+        if o.on not in PLACES:
+            visit(scene.by_id[o.on])
+        seen.add(o.id)
+        done.append(o)
+
+    for o in scene.objects:
+        visit(o)
+    return scene if tuple(done) == scene.objects else Scene(room=scene.room, objects=tuple(done))
+
+
+def ids_in_plan(plan: str) -> list[str]:
+    """The ids a plan promises, in its order: '2 nightstand beside …' gives nightstand_1 and nightstand_2. Unknown words are no objects."""
+    counts: Counter[str] = Counter()
+    found = []
+    for group in plan.split("; "):
+        match = _GROUP.match(group + " ")
+        if match is None or match[2] not in CATALOGUE:
+            continue
+        for _ in range(int(match[1] or 1)):
+            counts[match[2]] += 1
+            found.append(f"{match[2]}_{counts[match[2]]}")
+    return found
+
+
+def mentioned(request: str) -> dict[str, int]:
+    """The categories a request names and how many of each, read from its words alone; "no plant" gives 0.
+
+    The longest noun wins ("dining table" before "table"); a noun named again adds nothing.
+    """
+    words = re.findall(r"[a-z0-9]+", request.lower().replace("-", " "))
+    found: dict[str, int] = {}
+    i = 0
+    while i < len(words):
+        for length in (3, 2, 1):
+            name = named(" ".join(words[i : i + length])) if i + length <= len(words) else None
+            if name is not None:
+                found.setdefault(name, _number_before(words, i))
+                i += length
+                break
+        else:
+            i += 1
+    return found
+
+
+def _number_before(words: Sequence[str], i: int) -> int:
+    """The number said right before a noun or its adjective; one when there is none, zero after "no" and "without"."""
+    for word in reversed(words[max(0, i - 2) : i]):
+        if word in ("no", "without"):
+            return 0
+        if word in _NUMBER_WORDS:
+            return _NUMBER_WORDS[word]
+        if word.isdigit() and 0 < int(word) <= 20:
+            return int(word)
+    return 1
+
+
+def yaws(room: Room) -> list[int]:
+    """The yaws a schema offers: quarter turns, and the same off every oblique wall."""
+    return sorted(
+        {round(wall.yaw + turn) % 360 for wall in room.walls for turn in (0, 90, 180, 270)}
+        | {0, 90, 180, 270}
+    )
+
+
+def answer_schema(
+    room: Room, request: str = "", *, ids: Sequence[str] | None = None, plan: bool = True
+) -> dict[str, Any]:
+    """JSON schema of an answer for this room, for constrained decoding and for validation.
+
+    Without `ids`, objects may be any of the room's type and whatever else the request names, at least as many as it names. With `ids` (from
+    the model's own plan, `ids_in_plan`) the answer has exactly these objects in this order, each within its category's sizes. Only the
+    user's text and the room go in; a hidden specification has no place here.
+    """
+    if ids is None:
+        wanted = mentioned(request)
+        names = [c.name for c in of_room(room.room_type)] + [
+            n for n in wanted if room.room_type not in CATALOGUE[n].rooms
+        ]
+        offered = [
+            f"{n}_{k}"
+            for n in names
+            if wanted.get(n) != 0
+            for k in range(1, max(MAX_PER_CATEGORY, wanted.get(n, 0)) + 1)
+        ]
+        item = _object_schema(room, {"enum": offered}, [*PLACES, *offered], _any_size(room))
+        least = min(sum(wanted.values()), MAX_OBJECTS)
+        objects: dict[str, Any] = {"type": "array", "items": item, "minItems": least, "maxItems": MAX_OBJECTS}
+    else:
+        items = []
+        for i, name in enumerate(ids):
+            entry = CATALOGUE.get(category_of(name))
+            sizes = _any_size(room) if entry is None else [entry.width, entry.depth, entry.height]
+            carriers = [n for n in ids[:i] if entry is None or category_of(n) in entry.on]
+            places = [p for p in PLACES if entry is None or p in entry.on]
+            items.append(_object_schema(room, {"const": name}, [*places, *carriers] or list(PLACES), sizes))
+        objects = {
+            "type": "array",
+            "prefixItems": items,
+            "items": False,
+            "minItems": len(ids),
+            "maxItems": len(ids),
+        }
+    properties: dict[str, Any] = {"plan": {"type": "string", "maxLength": PLAN_CHARACTERS}} if plan else {}
+    return _closed(properties | {"objects": objects})
+
+
+def _any_size(room: Room) -> list[tuple[float, float]]:
+    longest = max(room.extent)
+    return [(1, longest), (1, longest), (1, room.height)]
+
+
+def _object_schema(
+    room: Room, name: dict[str, Any], places: Sequence[str], sizes: Sequence[tuple[float, float]]
+) -> dict[str, Any]:
+    width, depth = room.extent
+    return _closed(
+        {
+            "id": name,
+            "on": {"enum": list(places)},
+            "size": _triple(sizes),
+            "yaw": {"enum": yaws(room)},
+            "pos": _triple([(0, width), (0, depth), (0, room.height)]),
+        }
+    )
+
+
+def _triple(ranges: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    items = [{"type": "integer", "minimum": round(low), "maximum": round(high)} for low, high in ranges]
+    return {"type": "array", "prefixItems": items, "items": False, "minItems": 3, "maxItems": 3}
+
+
+def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+    """An object with exactly these properties, in this order."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
