@@ -89,9 +89,9 @@ def plan(made: Any) -> list[Phase]:
     import torch
 
     from diffusion_core.adapters.blueprint import blueprint
-    from diffusion_core.memory import bytes_of
+    from diffusion_core.memory import bytes_of, fused_attention
 
-    with torch.device("meta"):
+    with torch.device("meta"), fused_attention():
         generator = blueprint(made.model.model, getattr(torch, made.model.dtype), canvas_of(made))
         whole = bytes_of(*generator.modules().values())
         saved = _nf4_saving(generator) if made.model.quantize == "nf4" else 0
@@ -136,11 +136,12 @@ def _counted(work: Callable[[Any], None], *modules: Any) -> tuple[int, int]:
 
 
 def _encode(made: Any, generator: Any) -> tuple[int, int]:
-    """Pictures of a batch through the decoder's encoder, beside all weights and a shard of latents."""
+    """Prompts, then pictures, of a batch through the encoders, beside all weights and a shard of latents."""
     import math
 
     import torch
 
+    from diffusion_core.adapters.blueprint import read_blank
     from diffusion_core.encoding import SHARD
 
     batch, pairs = made.data.encode_batch, min(SHARD, made.data.max_pairs or SHARD)
@@ -148,6 +149,7 @@ def _encode(made: Any, generator: Any) -> tuple[int, int]:
 
     def work(live: Any) -> None:
         with torch.no_grad():
+            read_blank(generator, batch)
             generator.decoder.encode(torch.zeros(min(batch, pairs), 3, *generator.canvas)).float()
 
     weights, peak = _counted(work, *generator.modules().values())

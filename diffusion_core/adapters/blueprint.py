@@ -137,6 +137,15 @@ def blank_cond(generator: Generator, rows: int) -> Cond:
             raise ValueError(f"the shapes of the conditioning of {other} are not known here")
 
 
+def read_blank(generator: Generator, rows: int) -> None:
+    """So many prompts, as long as the model reads them, through each text encoder."""
+    conditioner: Any = generator.conditioner
+    for module in conditioner.modules().values():
+        positions = getattr(module.config, "max_position_embeddings", None)
+        longest = getattr(conditioner, "max_tokens", T5_TOKENS)
+        module(input_ids=torch.zeros(rows, min(positions or longest, longest), dtype=torch.long))
+
+
 def _clip_tokens(conditioner: Any) -> int:
     encoder = conditioner.pipe.text_encoder
     return CLIP_TOKENS if encoder is None else encoder.config.max_position_embeddings
