@@ -8,9 +8,12 @@ import pytest
 
 import diffusion_core.losses as losses
 from diffusion_core.losses import LOSSES
+from diffusion_core.types import StepLogProbs
 
 ROOT = Path(__file__).parents[3]
 INDEX = (ROOT / "docs" / "paper-index.md").read_text()
+HEADINGS = re.findall(r"^### (\w+)$", INDEX, re.MULTILINE)
+CONFIGS = ROOT / "recipes" / "configs" / "diffusion"
 ROWS = dict(re.findall(r"^\| `(\w+)` \| (.*)$", INDEX, re.MULTILINE))
 
 
@@ -50,3 +53,15 @@ def test_a_loss_is_met_by_name_in_the_golden_and_the_property_tests(name: str):
     folder = Path(__file__).parent
     golden = (folder / "test_golden.py").read_text() + (folder / "test_properties.py").read_text()
     assert f'"{name}"' in golden
+
+
+def test_every_loss_has_its_heading():
+    assert sorted(HEADINGS) == sorted(LOSSES)
+
+
+@pytest.mark.parametrize("name", [n for n, cls in LOSSES.items() if not issubclass(cls.inputs, StepLogProbs)])
+def test_a_loss_of_pairs_has_a_configuration(name: str):
+    files = sorted((CONFIGS / name).glob("*.yaml"))
+    assert files
+    assert all(re.search(rf"^loss: {name}$", path.read_text(), re.MULTILINE) for path in files)
+    assert any(f"`diffusion/{name}/{path.stem}`" in INDEX for path in files)

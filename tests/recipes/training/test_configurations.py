@@ -52,6 +52,12 @@ def test_every_packaged_configuration_parses(name: str):
     path = resolve_config(name)
     recipe = read_yaml(path)["recipe"]
     assert recipe in RECIPES
+    if recipe == "diffusion_pref":
+        from recipes.diffusion_pref import parse
+
+        given = [] if "pairs" in read_yaml(path) else ["--pairs", "x", "--output_dir", "y"]
+        assert parse(["--config", str(path), *given]).loss is not None
+        return
     extra = [] if recipe == "generator" else ["--use_cpu", "true"]  # those for GPUs ask for bfloat16 there
     parsed = parse_arguments(classes_of(recipe), ["--config", str(path), *extra])
     if recipe != "generator":
@@ -135,7 +141,7 @@ def test_a_bad_value_gets_one_message(
         (b"- a\n- b\n", "must hold key: value lines, it holds a list"),
         (b"recipe: [\n", "is not valid YAML"),
         (b"\xff\xfe\x00", "is not a text file"),
-        (b"output_dir: x\n", "recipe: None is not one of generator, rewriter_grpo, rewriter_sft"),
+        (b"output_dir: x\n", "recipe: None is not one of diffusion_pref, generator, rewriter_grpo, rewriter_sft"),
         (b"recipe: rewriter_grop\n", "did you mean 'rewriter_grpo'?"),
     ],
     ids=["empty", "list", "syntax", "binary", "no recipe", "misspelt recipe"],
