@@ -1,6 +1,6 @@
 """Preference training of a generator: any loss of `diffusion_core.losses` that reads pairs, on any model `Generator` reads.
 
-    rewright pairs --generator shapes --prompts shapes --reward shapes -n 8 --output runs/pairs
+    rewright pairs --prompts captions -n 8 --pairs_per_prompt 2 --output runs/pairs
     rewright train diffusion/diffusion_dpo/shapes_cpu --pairs runs/pairs --output_dir runs/dpo
     accelerate launch -m recipes.diffusion_pref --config recipes/configs/diffusion/diffusion_dpo/sdxl_8x80gb.yaml     (several GPUs)
 

@@ -27,7 +27,7 @@ An interrupted command goes on when it is given again.
 """
 _EPILOG = """
 examples:
-  rewright pairs --prompts shapes --limit 200 -n 8 --output runs/pairs              embedded model, prompts and judge
+  rewright pairs --prompts captions --limit 200 -n 8 --output runs/pairs            embedded model, captions and judge
   rewright pairs --generator my_model:Generator --reward my_model:score --prompts mine.txt --output runs/mine
   rewright pairs --prompts mine.jsonl --strategy adjacent --pairs_per_prompt 3 --margin 0.05 --output runs/fine
   rewright pairs --relabel runs/pairs --reward shapes-strict --output runs/strict
@@ -70,7 +70,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     drawn = parser.add_argument_group("what is drawn (not with --relabel)")
     drawn.add_argument(
-        "--prompts", help='a prompt file (.txt, .jsonl, .csv), or "shapes": 1,000 of the embedded world'
+        "--prompts",
+        help='a prompt file (.txt, .jsonl, .csv), or 1,000 of the embedded world: "captions" in the words of its generator, '
+        '"shapes" in those of users',
     )
     drawn.add_argument(
         "--generator",
@@ -253,11 +255,13 @@ def _going_on(folder: Any, unit: str) -> Iterator[None]:
 
 
 def _prompts(args: argparse.Namespace) -> list[PromptRow]:
-    from recipes.prompt_rows import WORLDS, shapes_rows
+    from recipes.prompt_rows import WORLDS, caption_rows, shapes_rows
     from rewriter.datasets import read_prompts
 
     if args.prompts in WORLDS:
         return shapes_rows(args.limit or _WORLD_PROMPTS, args.seed)
+    if args.prompts == "captions":
+        return caption_rows(args.limit or _WORLD_PROMPTS, args.seed)
     return read_prompts(args.prompts, limit=args.limit)
 
 

@@ -87,6 +87,27 @@ def shapes_rows(count: int, seed: int) -> list[PromptRow]:
     return rows
 
 
+def caption_rows(count: int, seed: int) -> list[PromptRow]:
+    """Training scenes in the generator's own words: what it is trained on itself, rather than a rewriter for it."""
+    import numpy as np
+
+    from diffusion_core.worlds.shapes import caption, sample_spec
+
+    rows = []
+    for index in range(count):
+        spec = sample_spec(np.random.default_rng([seed, 3, index]), split="train")
+        rows.append(
+            PromptRow(
+                f"captions-{seed}-{index}",
+                caption(spec),
+                spec.to_json(),
+                licence="Apache-2.0",
+                source="captions",
+            )
+        )
+    return rows
+
+
 def repeated(rows: Sequence[PromptRow], count: int, seed: int) -> list[PromptRow]:
     """Shuffled passes over the rows until there are `count`; from the second pass on, ids end in `@pass`."""
     import numpy as np
