@@ -80,7 +80,9 @@ def fused_attention() -> Iterator[None]:
     """Inside, `scaled_dot_product_attention` takes the memory it takes on a device with a fused kernel; without storage it would be written
     out. For counting only: its values mean nothing."""
 
-    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    def attend(
+        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any
+    ) -> torch.Tensor:
         return _Attention.apply(query, key, value)  # type: ignore[return-value]
 
     original = functional.scaled_dot_product_attention

@@ -138,6 +138,7 @@ class PreferenceTrainer:
         self.checkpoints = Checkpoints(output, config.keep_checkpoints)
         self.table: tuple[Tensor, Tensor] | None = None
         self.step, self.seconds, self._prepared = 0, 0.0, False
+        self.stopping = False  # set from outside (a signal): the step is finished and saved first
 
     @property
     def pairs_per_step(self) -> int:
@@ -190,9 +191,9 @@ class PreferenceTrainer:
                 self._log(means)
             if self.config.eval_every and (self.step % self.config.eval_every == 0 or last):
                 self._evaluate()
-            if self.step % self.config.save_every == 0 or last or self.early_stop.stopped:
+            if self.step % self.config.save_every == 0 or last or self.early_stop.stopped or self.stopping:
                 self.save()
-            if last:
+            if last or self.stopping:
                 break
         return self.step
 

@@ -29,7 +29,7 @@ CHARTS: ChartTable = (
     ("entropy", (("", ("entropy",)),)),
 )
 COLOURS = ("#2457d6", "#b45309", "#1a7f37")
-_W, _H, _LEFT, _BOTTOM = 340, 190, 46, 24
+_W, _H, _LEFT, _BOTTOM = 340, 190, 54, 24
 
 
 @dataclass(frozen=True, slots=True)

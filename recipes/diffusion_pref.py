@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,24 +208,57 @@ def train(made: Run, pairs: list[Any]) -> int:
         return 0
     watch = watch_of(made, generator, prompts, output) if accelerator.is_main_process else None
     trainer = build_trainer(made, generator, encoded, accelerator, output, watch)
+    log = MetricsLog(output)
     if accelerator.is_main_process:
         remark(opening(made, trainer))
         record.start(resumed_from=newest_name(trainer))
-        if watch is not None:
-            watch(0)
-    log = MetricsLog(output)
-    if accelerator.is_main_process:
         log.rewind(newest_step(trainer))
+        if watch is not None and not newest_step(trainer):
+            log.write({"step": 0, "seconds": 0.0, **{f"eval_{k}": v for k, v in watch(0).items()}})
+        elif watch is not None:
+            watch(0)  # read back, for the comparison at the end
     trainer.on_log = Told(log, made, trainer)
     try:
-        step = trainer.train()
-    except KeyboardInterrupt:
-        record.finish("interrupted")
+        with stop_after_step(trainer):
+            step = trainer.train()
+        if trainer.stopping:
+            raise KeyboardInterrupt
+    except KeyboardInterrupt as stop:
+        if accelerator.is_main_process:
+            record.finish("interrupted")
+        stop.add_note(f"The same command goes on from {newest_name(trainer) or 'the beginning'}.")
         raise
     if accelerator.is_main_process:
         outcome(made, trainer, generator, output, record, watch, step)
     accelerator.end_training()
     return 0
+
+
+@contextmanager
+def stop_after_step(trainer: Any) -> Iterator[None]:
+    """Inside, control-C and SIGTERM let the step end and be saved; a second one stops at once.
+
+    Not with several processes, which would leave the loop at different steps.
+    """
+    watched = (signal.SIGINT, signal.SIGTERM)
+    if trainer.accelerator.num_processes > 1 or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in watched}
+
+    def stop(number: int, frame: Any) -> None:
+        trainer.stopping = True
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def make_accelerator(made: Run) -> Any:

@@ -141,7 +141,10 @@ def test_a_bad_value_gets_one_message(
         (b"- a\n- b\n", "must hold key: value lines, it holds a list"),
         (b"recipe: [\n", "is not valid YAML"),
         (b"\xff\xfe\x00", "is not a text file"),
-        (b"output_dir: x\n", "recipe: None is not one of diffusion_pref, generator, rewriter_grpo, rewriter_sft"),
+        (
+            b"output_dir: x\n",
+            "recipe: None is not one of diffusion_pref, generator, rewriter_grpo, rewriter_sft",
+        ),
         (b"recipe: rewriter_grop\n", "did you mean 'rewriter_grpo'?"),
     ],
     ids=["empty", "list", "syntax", "binary", "no recipe", "misspelt recipe"],

@@ -78,7 +78,8 @@ def test_a_run_leaves_its_record_its_adapter_and_its_report(zoo, pairs, tmp_path
     page = (out / "report.html").read_text()
     assert page.count("data:image/png") == 4
     assert "Before and after" in page
-    assert rows(out)[0]["loss"] == pytest.approx(np.log(2), abs=1e-5)
+    assert rows(out)[0].keys() == {"step", "seconds", "eval_reward", "eval_reward_known"}
+    assert rows(out)[1]["loss"] == pytest.approx(np.log(2), abs=1e-5)
     assert main(arguments(zoo, pairs, out, *more)) == 0
     assert "finished; --fresh starts it over" in capsys.readouterr().out
 
@@ -161,6 +162,34 @@ def test_two_processes_follow_one(zoo, pairs, tmp_path):
     for a, b in zip(rows(one), rows(two), strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-4), a["step"]
         assert a["winner_error_gap"] == pytest.approx(b["winner_error_gap"], rel=2e-2, abs=1e-6)
+
+
+def test_an_interrupted_run_saves_its_step_and_goes_on(zoo, pairs, tmp_path, monkeypatch):
+    import signal
+
+    from diffusion_core.trainer import PreferenceTrainer
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    shared = ("--max_steps", "4", "--save_steps", "100")
+    assert main(arguments(zoo, pairs, whole, *shared)) == 0
+    step = PreferenceTrainer._train_step
+
+    def interrupted(self):
+        if self.step == 1:
+            signal.raise_signal(signal.SIGINT)
+        return step(self)
+
+    monkeypatch.setattr(PreferenceTrainer, "_train_step", interrupted)
+    monkeypatch.setattr(
+        "signal.getsignal", lambda number: signal.default_int_handler
+    )  # a shell's `&` ignores it
+    with pytest.raises(KeyboardInterrupt) as stop:
+        main(arguments(zoo, pairs, cut, *shared))
+    assert "goes on from checkpoint-2" in stop.value.__notes__[0]
+    assert json.loads((cut / "run.json").read_text())["status"] == "interrupted"
+    monkeypatch.setattr(PreferenceTrainer, "_train_step", step)
+    assert main(arguments(zoo, pairs, cut, *shared)) == 0
+    assert [r["loss"] for r in rows(cut)] == [r["loss"] for r in rows(whole)]
 
 
 def test_a_dry_run_loads_no_model(zoo, pairs, tmp_path, capsys):
