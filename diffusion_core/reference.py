@@ -59,22 +59,24 @@ class FrozenCopy:
 
 @contextmanager
 def adapters_off(denoiser: Denoiser) -> Iterator[None]:
-    """The denoiser without its PEFT adapters, bit for bit its base, inside the block."""
+    """The denoiser without its PEFT adapters, bit for bit its base, inside the block; afterwards they and their `requires_grad` are as they
+    were. Not safe while another thread uses the network."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     layers = [
         m for net in denoiser.modules().values() for m in net.modules() if isinstance(m, BaseTunerLayer)
     ]
-    trained = [p for layer in layers for p in layer.parameters() if p.requires_grad]
-    for layer in layers:
-        layer.enable_adapters(False)
+    were_off = [layer.disable_adapters for layer in layers]
+    trainable = {p: p.requires_grad for layer in layers for p in layer.parameters()}
     try:
+        for layer in layers:
+            layer.enable_adapters(False)
         yield
     finally:
-        for layer in layers:
-            layer.enable_adapters(True)
-        for parameter in trained:  # PEFT freezes what it switches off
-            parameter.requires_grad_(True)
+        for layer, off in zip(layers, were_off, strict=True):
+            layer.enable_adapters(not off)
+        for parameter, flag in trainable.items():  # PEFT makes an adapter trainable when it is enabled
+            parameter.requires_grad_(flag)
 
 
 def choose(mode: str, loss: Loss, *, adapter: bool, fixed_draws: int = 0) -> str:

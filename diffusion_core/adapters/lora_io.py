@@ -17,6 +17,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from diffusion_core.generator import Generator
+from diffusion_core.reference import adapters_off
 
 ADAPTER = "default"  # the name under which diffusers and peft look for an adapter that has none
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -158,21 +159,8 @@ def adapter_off(generator: Generator) -> Iterator[None]:
 
     Not safe while another thread uses the network.
     """
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    module = network(generator)[1]
-    layers = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
-    were_off = [layer.disable_adapters for layer in layers]
-    trainable = {p: p.requires_grad for layer in layers for p in layer.parameters()}
-    try:
-        for layer in layers:
-            layer.enable_adapters(False)
+    with adapters_off(generator.denoiser):
         yield
-    finally:
-        for layer, off in zip(layers, were_off, strict=True):
-            layer.enable_adapters(not off)
-        for parameter, flag in trainable.items():  # peft makes an adapter trainable when it is enabled
-            parameter.requires_grad_(flag)
 
 
 def _inject(generator: Generator, config: Any) -> None:
