@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 PAIRS, BATCH, RANK, BETA = 8, 2, 8, 2000.0
+EPOCHS = 10  # over which the all-in figures spread what is done once
 SIDE = 256  # pixels of the small pipeline's images; latents are an eighth
 
 
@@ -51,24 +52,30 @@ def run(repeats: int = 3) -> dict[str, float]:
 
 
 def _compare(setup: Setup, folder: Path, repeats: int) -> dict[str, float]:
-    """Loops in turn, `repeats` times: the medians of their rates."""
+    """Loops in turn, `repeats` times: medians of seconds a pair, of the step alone and with what is done once spread over `EPOCHS`."""
     from statistics import median
 
-    steps = 2 * PAIRS // BATCH  # two epochs: with errors taken beforehand the second pays for nothing
-    rates: dict[str, list[float]] = {"plain": [], "adapter_off": [], "precomputed": []}
+    steps = 2 * PAIRS // BATCH
+    names = ("plain", "adapter_off", "precomputed")
+    step_s: dict[str, list[float]] = {name: [] for name in names}
+    once_s: dict[str, list[float]] = {name: [] for name in names}
     losses: dict[str, list[float]] = {}
-    loops: dict[str, Callable[[Path], tuple[list[float], float]]] = {
-        "plain": lambda place: plain_loop(setup, steps, place),
-        "adapter_off": lambda place: trainer_loop(setup, steps, place, "adapter_off"),
-        "precomputed": lambda place: trainer_loop(setup, steps, place, "precomputed"),
-    }
     for repeat in range(repeats):
-        for name, loop in loops.items():
-            losses[name], seconds = loop(folder / f"{name}-{repeat}")
-            rates[name].append(steps * BATCH / seconds)
-    found = {f"pairs_per_s_{name}": median(values) for name, values in rates.items()}
-    for name in ("adapter_off", "precomputed"):
-        found[f"speed_{name}"] = median(r / p for r, p in zip(rates[name], rates["plain"], strict=True))
+        for name in names:
+            place = folder / f"{name}-{repeat}"
+            done = (
+                plain_loop(setup, steps, place)
+                if name == "plain"
+                else trainer_loop(setup, steps, place, name)
+            )
+            losses[name] = done.losses
+            step_s[name].append(done.seconds / (steps * BATCH))
+            once_s[name].append(done.once / PAIRS)
+    found = {f"pairs_per_s_{name}": 1 / median(values) for name, values in step_s.items()}
+    for name in names[1:]:
+        found[f"speed_{name}"] = median(p / o for p, o in zip(step_s["plain"], step_s[name], strict=True))
+        spread = [o + once / EPOCHS for o, once in zip(step_s[name], once_s[name], strict=True)]
+        found[f"speed_{name}_all_in"] = median(p / o for p, o in zip(step_s["plain"], spread, strict=True))
         gaps = [abs(a - b) / abs(a) for a, b in zip(losses["plain"], losses[name], strict=True)]
         found[f"loss_gap_{name}"] = max(gaps)
     peaks = {name: peak_of(setup, folder / f"peak-{name}", name) for name in ("plain", "adapter_off")}
@@ -92,8 +99,17 @@ def peak_of(setup: Setup, folder: Path, name: str) -> float:
     return live.peak
 
 
-def plain_loop(setup: Setup, steps: int, folder: Path, live: Any = None) -> tuple[list[float], float]:
-    """(losses, seconds) of the loop of the field's scripts, with the draws that the trainer has."""
+@dataclass(frozen=True)
+class Done:
+    """Losses of the steps, their seconds in all, and those of what is done once before."""
+
+    losses: list[float]
+    seconds: float
+    once: float = 0.0
+
+
+def plain_loop(setup: Setup, steps: int, folder: Path, live: Any = None) -> Done:
+    """The loop of the field's scripts, with the draws that the trainer has."""
     from diffusion_core.data import read_pixels
 
     made, generator = _load(setup, folder)
@@ -136,13 +152,11 @@ def plain_loop(setup: Setup, steps: int, folder: Path, live: Any = None) -> tupl
         optimizer.step()
         optimizer.zero_grad()
         losses.append(float(loss.detach()))
-    return losses, time.perf_counter() - began
+    return Done(losses, time.perf_counter() - began)
 
 
-def trainer_loop(
-    setup: Setup, steps: int, folder: Path, mode: str, live: Any = None
-) -> tuple[list[float], float]:
-    """(losses, seconds) of the recipe's trainer; encoding and taking errors beforehand are part of neither the step nor its memory."""
+def trainer_loop(setup: Setup, steps: int, folder: Path, mode: str, live: Any = None) -> Done:
+    """The recipe's trainer. Encoding, and errors taken beforehand, are done once."""
     from accelerate import Accelerator
 
     from diffusion_core.encoding import encode, without_encoders
@@ -150,7 +164,9 @@ def trainer_loop(
     from diffusion_core.trainer import PreferenceTrainer, TrainerConfig
 
     pairs, generator = _load(setup, folder)
+    began = time.perf_counter()
     encoded = encode(generator, pairs, folder / "encoded", setup.canvas)
+    encoding = time.perf_counter() - began
     generator = without_encoders(generator, encoded, keep_decoder=False)
     _with_lora(generator)
     if live is not None:
@@ -177,10 +193,11 @@ def trainer_loop(
         reference_mode=mode,
         on_log=lambda row: losses.append(row["loss"]),
     )
-    trainer.prepare()
     began = time.perf_counter()
+    trainer.prepare()
+    prepared = time.perf_counter()
     trainer.train()
-    return losses, time.perf_counter() - began
+    return Done(losses, time.perf_counter() - prepared, encoding + prepared - began)
 
 
 def _load(setup: Setup, folder: Path) -> tuple[list[Any], Any]:
