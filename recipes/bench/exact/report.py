@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+
+def write(*a):
+    pass
+
+
+def text(s):
+    return ""
