@@ -15,8 +15,8 @@ import ast
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
@@ -31,11 +31,10 @@ from recipes.bench.exact import displacement, report
 from recipes.bench.exact.methods import FULL, METHODS, QUICK, Scale
 from recipes.bench.exact.placing import baselines, place
 from recipes.bench.exact.setting import Setting, load_or_prepare
-from recipes.bench.exact.summary import best, methods_at, positions
+from recipes.bench.exact.summary import best, displaced, methods_at, positions, rounded
 from recipes.terminal import progress, remark, say, spell_seconds
 
 Result = dict[str, Any]
-FOLDER = Path("runs/bench-diffusion")
 DISPLACEMENT = tuple(
     f"displacement: {name}" for name in displacement.SOURCES
 )  # tasks that are not a method's
@@ -43,31 +42,33 @@ DISPLACED_WORLDS = ("line",)
 
 
 def run(
+    folder: Path,
     tier: str = "exact",
     quick: bool = False,
     only: Sequence[str] = (),
-    folder: Path = FOLDER,
     workers: int | None = None,
 ) -> dict[str, float]:
     """All methods on all worlds; returns the best share of each within KL_RANGE, by setting, and how many losses reach 80 % in all of them.
 
-    `folder` receives exact.json with every point, summary.json with what the tables say, tables.md, report.html and an SVG of each plane,
-    and keeps what is done for the next run. `workers`: processes, as many as there are cores by default; 1 stays in this one.
-    Raises ValueError for an unknown tier or method, before anything is trained.
+    `folder` receives exact.json with every point, summary.json with what the tables say, tables.md, report.html and an SVG of each plane
+    (its `subset` where not all methods are asked for), and keeps what is done for the next run. `workers`: processes, as many as there are
+    cores by default; 1 stays in this one. Raises ValueError for an unknown tier or method, or no worker, before anything is trained.
     """
     if tier != "exact":
         raise ValueError(f"unknown tier {tier!r}; known: exact")
     unknown = [name for name in only if name not in METHODS]
     if unknown:
         raise ValueError(f"unknown method {unknown[0]!r}; known: {', '.join(METHODS)}")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers={workers} must be at least 1")
     scale, began = QUICK if quick else FULL, time.monotonic()
     workers = workers or os.cpu_count() or 1
     settings = [(world, process) for world in scale.worlds for process in scale.processes]
     parts = folder / "parts" / fingerprint(scale)
     names = list(only or METHODS)
-    tasks: list[Task] = [(setting, name) for name in names for setting in settings]
-    if not only:
-        tasks += [(s, name) for name in DISPLACEMENT for s in settings if s[0] in DISPLACED_WORLDS]
+    extra = () if only else DISPLACEMENT  # they take longest and so come first
+    tasks: list[Task] = [(s, name) for name in extra for s in settings if s[0] in DISPLACED_WORLDS]
+    tasks += [(setting, name) for name in names for setting in settings]
     with pool(workers) as submit:
         finish(submit, "references", [(s, None) for s in settings], scale, parts)
         finish(submit, "methods", tasks, scale, parts)
@@ -75,10 +76,11 @@ def run(
         gather(setting, [name for s, name in tasks if s == setting], scale, parts) for setting in settings
     ]
     seconds = time.monotonic() - began
-    summary = {"scale": asdict(scale), "settings": [summarise(setting) for setting in found]}
-    report.write(folder, found, summary)
+    summary = rounded({"scale": asdict(scale), "settings": [summarise(setting) for setting in found]})
+    written = folder / "subset" if only else folder
+    report.write(written, found, summary)
     say(report.text(summary))
-    remark(f"{spell_seconds(seconds)} with {workers} process(es); everything is in {folder}")
+    remark(f"{spell_seconds(seconds)} with {workers} process(es); everything is in {written}")
     figures = {
         f"{s['where']}: {name}": row["share"] for s in summary["settings"] for name, row in s["best"].items()
     }
@@ -89,7 +91,9 @@ def run(
 def summarise(setting: Result) -> Result:
     """What the tables and pictures say of a setting."""
     places = positions(setting["rows"], setting["start"])
-    return {**{k: v for k, v in setting.items() if k != "rows"}, "positions": places, "best": best(places)}
+    moved = {name: displaced(rows) for name, rows in setting["displacement"].items()}
+    kept = {k: v for k, v in setting.items() if k != "rows"}
+    return {**kept, "positions": places, "best": best(places), "displacement": moved}
 
 
 def fingerprint(scale: Scale) -> str:
@@ -123,9 +127,7 @@ def pool(workers: int) -> Iterator[Callable[..., Any]]:
         yield executor.submit
 
 
-def at_once(function: Callable[..., Any], *args: Any) -> Any:
-    from concurrent.futures import Future
-
+def at_once(function: Callable[..., Any], *args: Any) -> Future[Any]:
     future: Future[Any] = Future()
     future.set_result(function(*args))
     return future
@@ -162,29 +164,30 @@ def do(task: Task, scale: Scale, parts: Path) -> None:
     setting = load_or_prepare(world, process, scale, part_of((task[0], None), parts))
     if name is None:
         return
+    began = time.process_time()
     if name in DISPLACEMENT:
         result = displacement.measure(setting, name.partition(": ")[2], scale)
     else:
         result = [{"method": name, **row} for row in place(setting, METHODS[name], scale)]
     path = part_of(task, parts)
     partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    kept = {"cpu_seconds": time.process_time() - began, "rows": result}
+    partial.write_text(json.dumps(kept) + "\n", encoding="utf-8")
     partial.replace(path)
 
 
 def gather(where: tuple[str, str], names: Sequence[str], scale: Scale, parts: Path) -> Result:
     """A setting's results, read back from their files."""
     setting: Setting = load_or_prepare(*where, scale, part_of((where, None), parts))
-    read: Mapping[str, Any] = {
-        n: json.loads(part_of((where, n), parts).read_text(encoding="utf-8")) for n in names
-    }
-    rows = [*baselines(setting), *(row for name in names if name in METHODS for row in read[name])]
+    read = {n: json.loads(part_of((where, n), parts).read_text(encoding="utf-8")) for n in names}
+    rows = [*baselines(setting), *(row for n in names if n in METHODS for row in read[n]["rows"])]
     curve = [round(setting.frontier.reward_at(i / 100), 5) for i in range(101)]
-    displaced = {name.partition(": ")[2]: read[name] for name in names if name in DISPLACEMENT}
+    moved = {n.partition(": ")[2]: read[n]["rows"] for n in names if n in DISPLACEMENT}
     return {
         "where": ", ".join(where),
         "start": setting.frontier.start,
         "frontier": curve,
+        "cpu_seconds": sum(part["cpu_seconds"] for part in read.values()),
         "rows": rows,
-        "displacement": displaced,
+        "displacement": moved,
     }

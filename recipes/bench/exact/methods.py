@@ -55,10 +55,10 @@ class Scale:
     """How much of everything. `measured_1d`, `measured_2d`: samples a policy is placed by."""
 
     seeds: int = 5
-    steps: int = 600
+    steps: int = 400
     batch: int = 128
     pairs: int = 4096
-    reference_steps: int = 4000
+    reference_steps: int = 2500
     measured_1d: int = 4096
     measured_2d: int = 8192
     drawn: int = 65_536

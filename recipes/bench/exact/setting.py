@@ -18,7 +18,7 @@ from recipes.bench.exact.methods import Scale
 from recipes.bench.exact.stacked import GroupAdam, StackedMLP
 
 PROCESSES: dict[str, tuple[Process, str]] = {"eps": (DDPM(), "eps"), "flow": (Flow(), "flow")}
-SAMPLING_STEPS = 25
+SAMPLING_STEPS = 20
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,13 +17,13 @@ FREQUENCIES = 6
 
 
 class StackedMLP(nn.Module):
-    """(x (G, B, D), t (G, B) or (1, 1)) -> (G, B, D): three hidden layers of `width`, time as sines of the share of noise."""
+    """(x (G, B, D), t (G, B) or (1, 1)) -> (G, B, D): two hidden layers of `width`, time as sines of the share of noise."""
 
     def __init__(self, groups: int, dims: int, process: Process, width: int = 64, seed: int = 0) -> None:
         super().__init__()
         self.process = process
         draw = torch.Generator().manual_seed(seed)
-        sizes = [dims + 1 + 2 * FREQUENCIES, width, width, width, dims]
+        sizes = [dims + 1 + 2 * FREQUENCIES, width, width, dims]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for into, out in itertools.pairwise(sizes):
             one = torch.randn(1, into, out, generator=draw) / math.sqrt(into)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
+from typing import Any
 
 from recipes.bench.exact.methods import NOT_METHODS, Method
 from recipes.bench.exact.placing import Row
@@ -70,3 +71,44 @@ def methods_at(
         and all(name in found and found[name]["share"] >= least for found in best_of_settings)
     }
     return len(passed)
+
+
+def displaced(rows: Sequence[Row]) -> list[Row]:
+    """Of one source of pairs a row a (method, beta): means over seeds at the end of training, None where a seed diverged, and the mean curves.
+
+    `loss` and the two errors are those on held-out pairs, errors less the reference's; `mass` is at the winners' place, `outside` where the
+    reference does not sample.
+    """
+    groups: dict[tuple[str, float], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["method"], row["beta"]), []).append(row)
+    found = []
+    for (name, beta), some in groups.items():
+        curve = {
+            key: [mean_or_none([row["curve"][i][key] for row in some]) for i in range(len(some[0]["curve"]))]
+            for key in ("loss", "winner", "loser", "accuracy")
+        }
+        ends = {key: values[-1] for key, values in curve.items()}
+        ends |= {k: mean_or_none([row[k] for row in some]) for k in ("kl", "mass", "mass_before", "outside")}
+        winners = [row["curve"][-1]["winner"] for row in some]
+        ends["winner_half"] = interval(winners)[1] if ends["winner"] is not None else None
+        found.append({"method": name, "beta": beta, **ends, "curve": curve})
+    return found
+
+
+def mean_or_none(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return mean(known) if len(known) == len(values) else None
+
+
+def rounded(value: Any, digits: int = 4) -> Any:
+    """Numbers to that many significant digits, all the way down: what is kept is what is printed."""
+    match value:
+        case bool() | int() | None | str():
+            return value
+        case float():
+            return float(f"{value:.{digits}g}")
+        case Mapping():
+            return {key: rounded(part, digits) for key, part in value.items()}
+        case _:
+            return [rounded(part, digits) for part in value]
