@@ -168,7 +168,7 @@ def do(task: Task, scale: Scale, parts: Path) -> None:
     if name in DISPLACEMENT:
         result = displacement.measure(setting, name.partition(": ")[2], scale)
     else:
-        result = [{"method": name, **row} for row in place(setting, METHODS[name], scale)]
+        result = [{"method": name, **row} for row in place(setting, METHODS[name].under(process), scale)]
     path = part_of(task, parts)
     partial = path.with_suffix(".tmp")
     kept = {"cpu_seconds": time.process_time() - began, "rows": result}

@@ -6,7 +6,6 @@ winner and loser share rises with it. Watched here on held-out pairs and on what
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from diffusion_core.losses import build_loss
-from recipes.bench.exact.methods import Labels, Method, Scale
+from recipes.bench.exact.methods import Labels, Method, Scale, beta
 from recipes.bench.exact.placing import point
 from recipes.bench.exact.setting import Setting, generate
 from recipes.bench.exact.stacked import StackedMLP
@@ -22,21 +21,27 @@ from recipes.bench.exact.training import Draws, Pairing, batch_for, draw_steps, 
 
 BETAS = (0.3, 1.0, 3.0, 10.0, 30.0)
 WATCHED = 20  # times in a training
-HELD_OUT = 512  # pairs a seed
-BEST_MODE = 1.4  # where the mode of highest reward begins, on the first axis of every world
-GAP = 1.0  # where off-policy winners are: between the modes, where the reference hardly samples
-SPREAD = 0.1
+HELD_OUT = 256  # pairs a seed
+BEST_MODE, MODE_RADIUS = 2.0, 0.9  # of the mode of highest reward, on the first axis of every world
+GAP, GAP_RADIUS = 1.0, 0.4  # where foreign winners are: between the modes, where the reference hardly samples
 METHODS = {
-    "diffusion_dpo": Method("diffusion_dpo", "beta", BETAS),
-    "rpo": Method("rpo", "beta", BETAS, {"kappa": 1.0}),
-    "sdpo": Method("sdpo", "beta", BETAS),
+    "diffusion_dpo": beta("diffusion_dpo", *BETAS),
+    "rpo": beta("rpo", *BETAS, kappa=1.0),
+    "sdpo": beta("sdpo", *BETAS),
 }
+
+
+def near(x: Tensor, place: float, radius: float) -> Tensor:
+    """(N,) bool: which of x (N, D) lie within `radius` of a place on the first axis."""
+    centre = x.new_zeros(x.shape[1])
+    centre[0] = place
+    return (x - centre).norm(dim=1) < radius
 
 
 def near_pairs(setting: Setting, labels: Labels, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Both of the best mode, the one of higher reward wins: much alike, as two pictures of one prompt are."""
     draw = torch.Generator().manual_seed(seed)
-    mode = setting.drawn[setting.drawn[:, 0] > BEST_MODE]
+    mode = setting.drawn[near(setting.drawn, BEST_MODE, MODE_RADIUS)]
     rows = torch.randint(0, len(mode), (2, count), generator=draw)
     a, b = mode[rows[0]], mode[rows[1]]
     won = (setting.world.reward(a) > setting.world.reward(b))[:, None]
@@ -46,26 +51,24 @@ def near_pairs(setting: Setting, labels: Labels, count: int, seed: int) -> tuple
 def foreign_winners(setting: Setting, labels: Labels, count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Winners from a place the reference hardly samples, losers its own."""
     draw = torch.Generator().manual_seed(seed)
-    winners = SPREAD * torch.randn(count, setting.world.dims, generator=draw)
+    winners = GAP_RADIUS / 4 * torch.randn(count, setting.world.dims, generator=draw)
     winners[:, 0] += GAP
     return winners, setting.drawn[torch.randint(0, len(setting.drawn), (count,), generator=draw)]
 
 
 @dataclass(frozen=True)
 class Source:
-    """How pairs are come by, and which samples count as the winners' place."""
+    """How pairs are come by, and where the winners are: within `radius` of `place` on the first axis."""
 
     pairs: Pairing
-    place: Callable[[Tensor], Tensor]  # (N, D) -> (N,) bool
+    place: float
+    radius: float
 
 
 SOURCES = {
-    "own": Source(own_pairs, lambda x: x[:, 0] > BEST_MODE),
-    "near": Source(near_pairs, lambda x: x[:, 0] > BEST_MODE),
-    "foreign": Source(
-        foreign_winners,
-        lambda x: (x - x.new_tensor([GAP, *[0.0] * (x.shape[1] - 1)])).norm(dim=1) < 4 * SPREAD,
-    ),
+    "own": Source(own_pairs, BEST_MODE, MODE_RADIUS),
+    "near": Source(near_pairs, BEST_MODE, MODE_RADIUS),
+    "foreign": Source(foreign_winners, GAP, GAP_RADIUS),
 }
 
 
@@ -74,7 +77,8 @@ def measure(setting: Setting, source_name: str, scale: Scale) -> list[dict[str, 
     source = SOURCES[source_name]
     held = Draws.stacked([held_out(setting, source, scale, seed) for seed in range(scale.seeds)]).step(0)
     world, found = setting.world, []
-    for name, method in METHODS.items():
+    for name, given in METHODS.items():
+        method = given.under(setting.kind)
         watch = Watch(setting, method, held, max(1, scale.steps // WATCHED))
         policy = train(setting, method, scale, source.pairs, watch=watch)
         watch.look(policy)
@@ -141,7 +145,9 @@ def ending(setting: Setting, source: Source, samples: Tensor) -> dict[str, float
     if not bool(samples.isfinite().all()):
         return dict.fromkeys(("kl", "reward", "share", "mass", "mass_before", "outside"))
     p = setting.world.histogram(samples)
-    mass, before = (float(source.place(x).float().mean()) for x in (samples, setting.drawn))
+    mass, before = (
+        float(near(x, source.place, source.radius).float().mean()) for x in (samples, setting.drawn)
+    )
     return point(setting, p) | {
         "mass": mass,
         "mass_before": before,

@@ -105,7 +105,7 @@ def train(
         for loss, output_S in zip(losses, output_G.chunk(len(losses)), strict=True):
             total = total + losses_by_seed(loss, output_S, batch, setting.world).sum()
         total.backward()
-        optimizer.step(scale.rate * (step < stop_G).float())
+        optimizer.step(scale.rate * (1 - step / stop_G).clamp_min(0))
     return policy
 
 
