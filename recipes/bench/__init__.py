@@ -73,6 +73,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     only.add_argument("--quick", action="store_true", help="one world, three seeds, shorter training")
     only.add_argument("--methods", default="", help="comma-separated subset of the methods (default all)")
     only.add_argument("--workers", type=int, help="processes of one thread each (default: one a core)")
+    only.add_argument(
+        "--page", type=Path, help="also write tables and pictures into this page (docs/small-worlds.md)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     for name in asked:
         if name not in (*BENCHES, "all"):
             raise ValueError(f"unknown bench {name!r}; known: {', '.join(BENCHES)}, all")
-    if "diffusion" not in asked and (args.quick or args.methods or args.workers is not None):
-        raise ValueError("--quick, --methods and --workers belong to `rewright bench diffusion`")
+    if "diffusion" not in asked and (args.quick or args.methods or args.workers or args.page):
+        raise ValueError("--quick, --methods, --workers and --page belong to `rewright bench diffusion`")
     load = os.getloadavg()[0]
     if load > 0.5:
         remark(f"the machine is busy (load {load:.1f}): take ratios, not absolutes")
@@ -97,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
                 "only": [part.strip() for part in args.methods.split(",") if part.strip()],
                 "folder": DIFFUSION_OUTPUT / ("quick" if args.quick else "full"),
                 "workers": args.workers,
+                "page": args.page,
             }
         found[name] = import_module(f"recipes.bench.{name}").run(**given)
         say(

@@ -47,12 +47,14 @@ def run(
     quick: bool = False,
     only: Sequence[str] = (),
     workers: int | None = None,
+    page: Path | None = None,
 ) -> dict[str, float]:
     """All methods on all worlds; returns the best share of each within KL_RANGE, by setting, and how many losses reach 80 % in all of them.
 
     `folder` receives exact.json with every point, summary.json with what the tables say, tables.md, report.html and an SVG of each plane
     (its `subset` where not all methods are asked for), and keeps what is done for the next run. `workers`: processes, as many as there are
-    cores by default; 1 stays in this one. Raises ValueError for an unknown tier or method, or no worker, before anything is trained.
+    cores by default; 1 stays in this one. `page`: a Markdown page whose tables are to be these. Raises ValueError for what is unknown or
+    does not go together, before anything is trained.
     """
     if tier != "exact":
         raise ValueError(f"unknown tier {tier!r}; known: exact")
@@ -61,6 +63,8 @@ def run(
         raise ValueError(f"unknown method {unknown[0]!r}; known: {', '.join(METHODS)}")
     if workers is not None and workers < 1:
         raise ValueError(f"workers={workers} must be at least 1")
+    if page is not None and (quick or only or not page.is_file()):
+        raise ValueError(f"page={page} must be a file, and is filled by a full run of all methods only")
     scale, began = QUICK if quick else FULL, time.monotonic()
     workers = workers or os.cpu_count() or 1
     settings = [(world, process) for world in scale.worlds for process in scale.processes]
@@ -79,6 +83,8 @@ def run(
     summary = rounded({"scale": asdict(scale), "settings": [summarise(setting) for setting in found]})
     written = folder / "subset" if only else folder
     report.write(written, found, summary)
+    if page is not None:
+        report.publish(page, summary)
     say(report.text(summary))
     remark(f"{spell_seconds(seconds)} with {workers} process(es); everything is in {written}")
     figures = {

@@ -133,9 +133,11 @@ def test_a_kept_setting_is_the_one_that_was_made(tmp_path):
 
 
 def test_the_loss_can_fall_while_the_winner_is_lost_and_sdpo_keeps_it(setting):
-    rows = displaced(displacement.measure(setting, "near", replace(TINY, steps=150)))
-    at = {(row["method"], row["beta"]): row for row in rows}
-    lost, kept = at["diffusion_dpo", 1.0], at["sdpo", 1.0]
+    methods = {
+        name: replace(displacement.METHODS[name], positions=(1.0,)) for name in ("diffusion_dpo", "sdpo")
+    }
+    rows = displacement.measure(setting, "near", replace(TINY, steps=150), methods)
+    lost, kept = displaced(rows)
     assert lost["curve"]["loss"][0] == pytest.approx(0.6931, abs=1e-3)
     assert lost["loss"] < 0.5
     assert lost["winner"] > 1
@@ -205,6 +207,8 @@ def test_what_is_not_known_is_said(tmp_path):
         run(tmp_path, tier="images")
     with pytest.raises(ValueError, match="unknown method 'dpo'; known: sft on winners"):
         run(tmp_path, only=["dpo"])
+    with pytest.raises(ValueError, match="filled by a full run of all methods only"):
+        run(tmp_path, quick=True, page=PAGE)
     with pytest.raises(ValueError, match="workers=0 must be at least 1"):
         run(tmp_path, workers=0)
 
@@ -258,23 +262,22 @@ def test_processes_find_what_one_finds(monkeypatch, tmp_path):
 PAGE = Path(__file__).parents[2] / "docs/small-worlds.md"
 
 
-@pytest.mark.parametrize("name", ["best", "controls", "displacement"])
-def test_the_tables_of_the_page_are_those_of_the_kept_results(name: str):
-    kept = json.loads((PAGE.parent / "small-worlds/summary.json").read_text(encoding="utf-8"))
-    assert f"<!-- table: {name} -->\n{report.markdown(name, kept)}\n<!-- end -->" in PAGE.read_text(
-        encoding="utf-8"
-    )
-
-
-def test_every_position_is_kept_beside_the_page():
-    kept = json.loads((PAGE.parent / "small-worlds/summary.json").read_text(encoding="utf-8"))
-    assert report.markdown("sweep", kept) in (PAGE.parent / "small-worlds/sweep.md").read_text(
-        encoding="utf-8"
-    )
-
-
-def test_the_pictures_of_the_page_are_those_of_the_kept_results():
-    kept = json.loads((PAGE.parent / "small-worlds/summary.json").read_text(encoding="utf-8"))
-    for name, svg in report.pictures(kept).items():
-        assert (PAGE.parent / "small-worlds" / name).read_text(encoding="utf-8") == svg
-        assert f"(small-worlds/{name})" in PAGE.read_text(encoding="utf-8")
+def test_the_page_says_what_the_kept_results_say(tmp_path):
+    """Its tables, pictures and the list of every position are made again and compared."""
+    kept = json.loads((PAGE.with_suffix("") / "summary.json").read_text(encoding="utf-8"))
+    text = PAGE.read_text(encoding="utf-8")
+    assert [name for name in report.TABLES if f"<!-- table: {name} -->" in text] == [
+        "best",
+        "controls",
+        "displacement",
+    ]
+    again = tmp_path / PAGE.name
+    again.write_text(text, encoding="utf-8")
+    report.publish(again, kept)
+    assert again.read_text(encoding="utf-8") == text
+    for path in again.with_suffix("").iterdir():
+        assert path.read_text(encoding="utf-8") == (PAGE.with_suffix("") / path.name).read_text(
+            encoding="utf-8"
+        )
+        assert f"small-worlds/{path.name}" in text
+    assert "Small worlds" in text.splitlines()[0]

@@ -6,6 +6,7 @@ winner and loser share rises with it. Watched here on held-out pairs and on what
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -72,12 +73,14 @@ SOURCES = {
 }
 
 
-def measure(setting: Setting, source_name: str, scale: Scale) -> list[dict[str, Any]]:
+def measure(
+    setting: Setting, source_name: str, scale: Scale, methods: Mapping[str, Method] = METHODS
+) -> list[dict[str, Any]]:
     """One row a (method, beta, seed): errors on held-out pairs through the training, and where the samples end."""
     source = SOURCES[source_name]
     held = Draws.stacked([held_out(setting, source, scale, seed) for seed in range(scale.seeds)]).step(0)
     world, found = setting.world, []
-    for name, given in METHODS.items():
+    for name, given in methods.items():
         method = given.under(setting.kind)
         watch = Watch(setting, method, held, max(1, scale.steps // WATCHED))
         policy = train(setting, method, scale, source.pairs, watch=watch)

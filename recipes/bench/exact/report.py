@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -25,7 +26,7 @@ def write(folder: Path, found: Sequence[Summary], summary: Summary) -> None:
     drawn = pictures(summary)
     texts = {
         "exact.json": json.dumps({"scale": summary["scale"], "settings": list(found)}) + "\n",
-        "summary.json": json.dumps(summary, indent=None, separators=(",", ":")) + "\n",
+        "summary.json": as_json(summary),
         "tables.md": "\n\n".join(markdown(name, summary) for name in TABLES) + "\n",
         "report.html": page(summary, drawn),
         **drawn,
@@ -141,6 +142,33 @@ def markdown(name: str, summary: Summary) -> str:
     return "\n".join(
         ["| " + " | ".join(header) + " |", f"|{rule}|", *("| " + " | ".join(x) + " |" for x in lines)]
     )
+
+
+def fill(page_text: str, summary: Summary) -> str:
+    """A page with what stands between `<!-- table: name -->` and `<!-- end -->` replaced by that table."""
+
+    def table_of(found: re.Match[str]) -> str:
+        return f"<!-- table: {found[1]} -->\n{markdown(found[1], summary)}\n<!-- end -->"
+
+    return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", table_of, page_text, flags=re.DOTALL)
+
+
+def publish(page_path: Path, summary: Summary) -> None:
+    """Fill a page, and put pictures, every position and the results themselves into the folder of its name."""
+    beside = page_path.with_suffix("")
+    beside.mkdir(exist_ok=True)
+    page_path.write_text(fill(page_path.read_text(encoding="utf-8"), summary), encoding="utf-8")
+    about = f"# Small worlds: {TABLES['sweep'][1].lower()}\n\nMean ± 95 % interval over seeds.\n\n"
+    texts = {"summary.json": as_json(summary), "sweep.md": about + markdown("sweep", summary) + "\n"}
+    for name, content in (texts | pictures(summary)).items():
+        (beside / name).write_text(content, encoding="utf-8")
+
+
+def as_json(summary: Summary) -> str:
+    """One setting a line."""
+    settings = ",\n".join(json.dumps(s, separators=(",", ":")) for s in summary["settings"])
+    rest = json.dumps({k: v for k, v in summary.items() if k != "settings"})
+    return f'{rest[:-1]}, "settings": [\n{settings}\n]}}\n'
 
 
 def text(summary: Summary) -> str:
