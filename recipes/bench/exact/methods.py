@@ -44,7 +44,7 @@ def beta(
     return Method(loss, "beta", positions, fixed, labels, in_flow)
 
 
-BETAS = (3.0, 10.0, 20.0, 40.0, 100.0)
+BETAS = (8.0, 12.0, 17.0, 24.0, 34.0, 50.0)
 METHODS: dict[str, Method] = {
     "sft on winners": Method("sft", "steps", (0.05, 0.1, 0.25, 0.5, 1.0)),
     "diffusion_dpo": beta("diffusion_dpo", *BETAS),
