@@ -49,7 +49,7 @@ def masses(rows: Sequence[Mapping[str, Any]], x: float, y: float, about: str) ->
     return panel(
         x,
         y,
-        f"mass where the winners are ({about})",
+        f"mass where the winners are, by β ({about})",
         lines,
         ticks,
         [(0, "0"), (0.5, "0.5"), (1, "1")],

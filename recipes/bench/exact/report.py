@@ -89,7 +89,7 @@ def control_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
 def displacement_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     """A line a (setting, source, beta): Diffusion-DPO's loss and accuracy, and beside it what its cures do with the winner."""
     methods = list(displacement.METHODS)
-    header = ["pairs", "β", "loss of DPO", "its accuracy"]
+    header = ["pairs", "β", "loss of DPO", "its accuracy", "its KL"]
     header += [
         f"winner's error: {methods[0]}",
         *methods[1:],
@@ -108,7 +108,18 @@ def displacement_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
                 accuracy = plus_minus(dpo["accuracy"], None, ".2f")
                 before = plus_minus(dpo["mass_before"], None, ".2f")
                 where = f"{setting['where']}: {SOURCES.get(source, source)}"
-                lines.append([where, f"{beta:g}", loss, accuracy, *errors, before, *masses])
+                lines.append(
+                    [
+                        where,
+                        f"{beta:g}",
+                        loss,
+                        accuracy,
+                        plus_minus(dpo["kl"], None, ".2f"),
+                        *errors,
+                        before,
+                        *masses,
+                    ]
+                )
     return header, lines
 
 

@@ -74,7 +74,7 @@ def methods_at(
 
 
 def displaced(rows: Sequence[Row]) -> list[Row]:
-    """Of one source of pairs a row a (method, beta): means over seeds at the end of training, None where a seed diverged, and the mean curves.
+    """Of one source of pairs a row a (method, beta): means over seeds at the end of training, None where a seed diverged, and two mean curves.
 
     `loss` and the two errors are those on held-out pairs, errors less the reference's; `mass` is at the winners' place, `outside` where the
     reference does not sample.
@@ -92,7 +92,8 @@ def displaced(rows: Sequence[Row]) -> list[Row]:
         ends |= {k: mean_or_none([row[k] for row in some]) for k in ("kl", "mass", "mass_before", "outside")}
         winners = [row["curve"][-1]["winner"] for row in some]
         ends["winner_half"] = interval(winners)[1] if ends["winner"] is not None else None
-        found.append({"method": name, "beta": beta, **ends, "curve": curve})
+        shown = {key: curve[key] for key in ("loss", "winner")}
+        found.append({"method": name, "beta": beta, **ends, "curve": shown})
     return found
 
 
