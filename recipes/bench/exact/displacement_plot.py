@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -57,11 +57,14 @@ def masses(rows: Sequence[Mapping[str, Any]], x: float, y: float, about: str) ->
     )
 
 
+def squeeze(value: float) -> float:
+    return math.asinh(value / 0.1)
+
+
 def courses(rows: Sequence[Mapping[str, Any]], x: float, y: float) -> list[str]:
     """The winner's error less the reference's through training at the second smallest beta, on a scale that is logarithmic away from 0."""
     beta = sorted({row["beta"] for row in rows})[1]
     mine = [row for row in rows if row["beta"] == beta]
-    squeeze: Callable[[float], float] = lambda value: math.asinh(value / 0.1)  # noqa: E731
     values = [v for row in mine for v in row["curve"]["winner"] if v is not None]
     low, high = squeeze(min([*values, -0.1])), squeeze(max([*values, 0.1]))
 
