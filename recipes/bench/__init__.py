@@ -22,10 +22,12 @@ BENCHES = {
     "update": "seconds of an SFT update, against TRL's batch and PEFT's layers",
     "preference": "preference training of a generator, pairs a second and memory, against a plain loop (some minutes)",
     "grpo": "seconds per GRPO step, split, against TRL's defaults (several minutes)",
-    "diffusion": "preference losses on small worlds whose optimum is known (only when asked for; --quick: some minutes)",
+    "diffusion": "preference losses on small worlds whose optimum is known (only when asked for)",
 }
 ON_REQUEST = ("diffusion",)  # evidence about methods rather than speed: not part of `all`
-DIFFUSION_OUTPUT = Path("runs/bench-diffusion")  # every point, and pictures of the planes
+DIFFUSION_OUTPUT = Path(
+    "runs/bench-diffusion"
+)  # every point, tables, pictures, and what is done if interrupted
 AT_MOST, AT_LEAST = operator.le, operator.ge
 TARGETS = {
     "overhead_ms_per_sample_m1": (AT_MOST, 0.2),
@@ -75,6 +77,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     only.add_argument("--quick", action="store_true", help="one world, three seeds, shorter training")
     only.add_argument("--methods", default="", help="comma-separated subset of the methods (default all)")
+    only.add_argument("--workers", type=int, help="processes of one thread each (default: one a core)")
+    only.add_argument(
+        "--page", type=Path, help="also write tables and pictures into this page (docs/small-worlds.md)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
     for name in asked:
         if name not in (*BENCHES, "all"):
             raise ValueError(f"unknown bench {name!r}; known: {', '.join(BENCHES)}, all")
-    if "diffusion" not in asked and (args.quick or args.methods):
-        raise ValueError("--quick and --methods belong to `rewright bench diffusion`")
+    if "diffusion" not in asked and (args.quick or args.methods or args.workers or args.page):
+        raise ValueError("--quick, --methods, --workers and --page belong to `rewright bench diffusion`")
     load = os.getloadavg()[0]
     if load > 0.5:
         remark(f"the machine is busy (load {load:.1f}): take ratios, not absolutes")
@@ -93,13 +99,13 @@ def run(args: argparse.Namespace) -> int:
         remark(f"{name}: {BENCHES[name]}")
         given = {}
         if name == "diffusion":
-            methods = [part.strip() for part in args.methods.split(",") if part.strip()]
-            part = ("quick" if args.quick else "full") + ("-part" if methods else "")
             given = {
                 "tier": args.tier,
                 "quick": args.quick,
-                "only": methods,
-                "folder": DIFFUSION_OUTPUT / part,
+                "only": [part.strip() for part in args.methods.split(",") if part.strip()],
+                "folder": DIFFUSION_OUTPUT / ("quick" if args.quick else "full"),
+                "workers": args.workers,
+                "page": args.page,
             }
         found[name] = import_module(f"recipes.bench.{name}").run(**given)
         say(

@@ -17,21 +17,26 @@ FREQUENCIES = 6
 
 
 class StackedMLP(nn.Module):
-    """(x (G, B, D), t (G, B)) -> (G, B, D): three hidden layers of `width`, time as sines of the share of noise."""
+    """(x (G, B, D), t (G, B) or (1, 1)) -> (G, B, D): two hidden layers of `width`, time as sines of the share of noise."""
 
     def __init__(self, groups: int, dims: int, process: Process, width: int = 64, seed: int = 0) -> None:
         super().__init__()
         self.process = process
         draw = torch.Generator().manual_seed(seed)
-        sizes = [dims + 1 + 2 * FREQUENCIES, width, width, width, dims]
+        sizes = [dims + 1 + 2 * FREQUENCIES, width, width, dims]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for into, out in itertools.pairwise(sizes):
             one = torch.randn(1, into, out, generator=draw) / math.sqrt(into)
             self.weights.append(nn.Parameter(one.repeat(groups, 1, 1)))
             self.biases.append(nn.Parameter(torch.zeros(groups, 1, out)))
 
+    @property
+    def groups(self) -> int:
+        return len(self.weights[0])
+
     def forward(self, x_GBD: Tensor, t_GB: Tensor) -> Tensor:
-        h = torch.cat([x_GBD, self._time(t_GB)], -1)
+        time_GBF = self._time(t_GB).expand(*x_GBD.shape[:2], -1)
+        h = torch.cat([x_GBD, time_GBF], -1)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             h = torch.baddbmm(bias, h, weight)
             if layer < len(self.weights) - 1:
