@@ -78,7 +78,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """One row a (method, beta, seed): errors on held-out pairs through the training, and where the samples end."""
     source = SOURCES[source_name]
-    held = Draws.stacked([held_out(setting, source, scale, seed) for seed in range(scale.seeds)]).step(0)
+    held = Draws.stacked([held_out(setting, source, scale, seed) for seed in scale.seed_numbers]).step(0)
     world, found = setting.world, []
     for name, given in methods.items():
         method = given.under(setting.kind)

@@ -84,7 +84,7 @@ def train(
     watch: Callable[[int, StackedMLP], None] | None = None,
 ) -> StackedMLP:
     """One network a (position, seed), all at once; group p·S + s is position p with seed s. `watch` sees every step before it is taken."""
-    seeds = range(scale.seeds) if seeds is None else seeds
+    seeds = scale.seed_numbers if seeds is None else seeds
     losses = method.losses()
     drawn = [
         draw_steps(
