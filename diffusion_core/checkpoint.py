@@ -58,7 +58,7 @@ class Checkpoints:
         for place in reversed(self.found()):
             try:
                 facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
-                state = torch.load(place / STATE, weights_only=True)
+                state = torch.load(place / STATE, weights_only=True, map_location="cpu")
                 return int(facts["global_step"]), float(facts["seconds"]), state
             except Exception as error:  # noqa: BLE001 - torch reports a cut file as any of a dozen classes
                 broken.append(f"{place.name}: {type(error).__name__}")

@@ -59,7 +59,9 @@ class EncodedPairs:
         *,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.folder, self.pairs, self.device = folder, list(pairs), device
+        # the pictures themselves are not needed any more: tables hold them in memory
+        self.pairs = [replace(pair, chosen=b"", rejected=b"") for pair in pairs]
+        self.folder, self.device = folder, device
         self._rows = {prompt: row for row, prompt in enumerate(prompts)}
 
     def __len__(self) -> int:
@@ -247,9 +249,7 @@ def _encode_images(
     for start in range(0, len(pairs), batch):
         part = pairs[start : start + batch]
         for side, found in sides.items():
-            pixels = torch.stack([read_pixels(getattr(pair, side), canvas) for pair in part]).to(
-                generator.device
-            )
+            pixels = torch.stack([_pixels(pair, side, canvas) for pair in part]).to(generator.device)
             latents = generator.decoder.encode(pixels).float().cpu()
             finite = latents.flatten(1).isfinite().all(1)
             if not bool(finite.all()):
@@ -259,6 +259,13 @@ def _encode_images(
                 )
             found.append(latents)
     return {side: torch.cat(found) for side, found in sides.items()}
+
+
+def _pixels(pair: Pair, side: str, canvas: tuple[int, ...]) -> Tensor:
+    try:
+        return read_pixels(getattr(pair, side), canvas)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the {side} image of pair {pair.id}: {error}") from error
 
 
 def _save(path: Path, tensors: dict[str, Tensor]) -> None:

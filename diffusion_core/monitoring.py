@@ -21,6 +21,12 @@ class Means:
             self._sums[name] = self._sums.get(name, 0.0) + weight * value
             self._weights[name] = self._weights.get(name, 0.0) + weight
 
+    def state(self) -> list[dict[str, float]]:
+        return [self._sums, self._weights]
+
+    def restore(self, state: list[dict[str, float]]) -> None:
+        self._sums, self._weights = dict(state[0]), dict(state[1])
+
     def take(self, accelerator: Any | None) -> dict[str, float]:
         """The means, over all processes of an accelerator."""
         names = sorted(self._sums)
@@ -52,18 +58,22 @@ class Displacement:
 
 
 class EarlyStop:
-    """Stops after `patience` evaluations without a better reward (0: never); an unknown reward (NaN) is no evaluation."""
+    """Stops after `patience` evaluations without a better reward (0: never); an unknown reward (NaN) is no evaluation.
+
+    `add` at step 0 gives what the start had; it returns whether a later step was the best so far.
+    """
 
     def __init__(self, patience: int) -> None:
         self.patience, self.best, self.best_step, self.since = patience, -math.inf, 0, 0
 
-    def add(self, step: int, reward: float) -> None:
+    def add(self, step: int, reward: float) -> bool:
         if math.isnan(reward):
-            return
+            return False
         if reward > self.best:
             self.best, self.best_step, self.since = reward, step, 0
-        else:
-            self.since += 1
+            return step > 0
+        self.since += step > 0
+        return False
 
     @property
     def stopped(self) -> bool:

@@ -5,7 +5,6 @@ A batch is [winners; losers] in one forward pass, each pair `draws` times. Error
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +28,10 @@ from diffusion_core.reference import Reference
 from diffusion_core.types import Cond, LossOutput, PairErrors, Pred, StepLogProbs, Time
 
 Forward = Callable[[Tensor, Time, Cond], Tensor]  # (x_t, t, cond) -> the network's output
+ELSEWHERE = (
+    "reference_inversion",
+    "partial",
+)  # made by the loss's own path, or beforehand as pairs: noised as shared here
 SPACES = ("native", "eps", "x0", "v", "flow")
 
 
@@ -58,6 +61,7 @@ class Objective:
     draws: int = 1
     error_space: str | None = None
     inversion_steps: int = 10
+    pixel_frames: int | None = None  # frames of a video before the VAE: a segment is a stretch of these
     noising: Any = field(default=None)
 
     def __post_init__(self) -> None:
@@ -68,6 +72,10 @@ class Objective:
             )
         if self.space not in SPACES:
             raise ValueError(f"error_space={self.space!r} is not one of {', '.join(SPACES)}")
+        if self.noising is None and self.loss.noising not in (*NOISINGS, *ELSEWHERE):
+            raise ValueError(
+                f"{type(self.loss).__name__}.noising is {self.loss.noising!r}; known: {', '.join((*NOISINGS, *ELSEWHERE))}"
+            )
         if self.draws < 1:
             raise ValueError(f"draws={self.draws} must be at least 1")
 
@@ -136,12 +144,13 @@ class Objective:
             ref_w, ref_l = torch.zeros_like(policy_w), torch.zeros_like(policy_l)
         found = PairErrors(policy_w, policy_l, ref_w, ref_l)
         if issubclass(self.loss.inputs, UnpairedErrors):
-            return self.loss(_unpaired(found, mean_over_processes))
-        if issubclass(self.loss.inputs, SoftPairErrors):
-            return self.loss(
-                SoftPairErrors(policy_w, policy_l, ref_w, ref_l, self._probabilities(batch, policy_w))
-            )
-        return self.loss(found)
+            output = self.loss(_unpaired(found, mean_over_processes))
+        elif issubclass(self.loss.inputs, SoftPairErrors):
+            soft = SoftPairErrors(policy_w, policy_l, ref_w, ref_l, self._probabilities(batch, policy_w))
+            output = self.loss(soft)
+        else:
+            output = self.loss(found)
+        return output if ref_errors is None and known is None else _with_gaps(output, found)
 
     def reference_errors(
         self, batch: PairBatch, reference: Reference, visits: list[int]
@@ -166,7 +175,9 @@ class Objective:
         labels = labels.repeat_interleave(self.draws, 0).to(said.dtype)
         assert known is not None, "densedpo has a reference"
         parts = [
-            part for out in (said, known) for part in segment_errors(asked, out, labels.shape[1]).chunk(2)
+            part
+            for out in (said, known)
+            for part in segment_errors(asked, out, labels.shape[1], self.pixel_frames).chunk(2)
         ]
         return SegmentErrors(*parts, labels)
 
@@ -194,20 +205,38 @@ def errors(asked: Asked, said: Tensor) -> Tensor:
     return (said - asked.target).square().flatten(1).mean(1) * asked.weight_R
 
 
-def segment_errors(asked: Asked, said: Tensor, segments: int) -> Tensor:
-    """(R, segments): as `errors`, for equal stretches of the frames (axis 2 of (R, C, F, H, W)); a latent frame belongs to one of them."""
+def segment_errors(asked: Asked, said: Tensor, segments: int, pixel_frames: int | None = None) -> Tensor:
+    """(R, segments): as `errors`, for equal stretches of a video's frames (axis 2 of (R, C, F, H, W)); the mean over a stretch's latent frames.
+
+    A latent frame belongs to the stretch that holds its middle. With a causal VAE the first stands for one of the `pixel_frames`, each other
+    for (pixel_frames − 1)/(F − 1) of them.
+    """
     if said.ndim != 5:
         raise ValueError(
             f"segments are stretches of a video (R, C, F, H, W); the samples have shape {tuple(said.shape)}"
         )
-    frames = said.shape[2]
-    if segments > frames:
+    square_RF = (said - asked.target).square().mean((1, 3, 4)) * asked.weight_R.unsqueeze(1)
+    of_F = torch.tensor(segment_of(said.shape[2], segments, pixel_frames), device=said.device)
+    counts = torch.bincount(of_F, minlength=segments)
+    if not bool((counts > 0).all()):
         raise ValueError(
-            f"{segments} segments are labelled, and the video has {frames} latent frames: give at most one label a frame"
+            f"{segments} segments are labelled, and of the video's {said.shape[2]} latent frames none lies in segment "
+            f"{int((counts == 0).nonzero()[0])}: give fewer, longer segments"
         )
-    square = (said - asked.target).square().mean((1, 3, 4)) * asked.weight_R.unsqueeze(1)
-    edges = [round(i * frames / segments) for i in range(segments + 1)]
-    return torch.stack([square[:, a:b].mean(1) for a, b in itertools.pairwise(edges)], 1)
+    sums = torch.zeros(len(said), segments, device=said.device, dtype=square_RF.dtype)
+    return sums.index_add(1, of_F, square_RF) / counts
+
+
+def segment_of(frames: int, segments: int, pixel_frames: int | None = None) -> list[int]:
+    """The segment of each latent frame."""
+    if pixel_frames is None or frames == 1:
+        middles = [(frame + 0.5) / frames for frame in range(frames)]
+    else:
+        stride = (pixel_frames - 1) / (frames - 1)
+        middles = [
+            (0.5 if frame == 0 else 1 + (frame - 0.5) * stride) / pixel_frames for frame in range(frames)
+        ]
+    return [min(int(middle * segments), segments - 1) for middle in middles]
 
 
 def error_weight(process: Process, kind: str, space: str, t: Tensor) -> Tensor:
@@ -221,6 +250,15 @@ def error_weight(process: Process, kind: str, space: str, t: Tensor) -> Tensor:
     a, s = process.a(t.cpu()), process.s(t.cpu())
     scale = {"eps": torch.ones_like(a), "x0": s / a, "v": (a * a + s * s) / a, "flow": (a + s) / a}
     return (scale[space] / scale[kind]).square().float()
+
+
+def _with_gaps(output: LossOutput, found: PairErrors) -> LossOutput:
+    """With both errors against the reference's, for losses that do not tell them: displacement is seen in these."""
+    gaps = {
+        "winner_error_gap": (found.policy_w - found.ref_w).detach().mean(),
+        "loser_error_gap": (found.policy_l - found.ref_l).detach().mean(),
+    }
+    return LossOutput(output.loss, {**gaps, **output.metrics})
 
 
 def _predictions(asked: Asked, said: Tensor, known: Tensor | None) -> PredictionBatch:

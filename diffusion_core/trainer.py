@@ -100,7 +100,7 @@ class PreferenceTrainer:
     """Trains a denoiser on encoded pairs. `train()` returns the number of the last step.
 
     `accelerator` is accelerate's, with `gradient_accumulation_steps` of 1: accumulation is counted here, by pairs. `evaluate(step)` runs on
-    the main process with the EMA's weights in place. `on_log(row)` receives a mapping of numbers every `log_every` steps.
+    the main process with the EMA's weights in place, and `rewarded` says to all processes that it gives a reward. `on_log(row)` receives a mapping of numbers every `log_every` steps.
     """
 
     def __init__(
@@ -116,18 +116,19 @@ class PreferenceTrainer:
         reference_mode: str = "none",
         validation: Sequence[int] = (),
         evaluate: Evaluate | None = None,
+        rewarded: bool = False,
         on_log: Callable[[Row], None] | None = None,
     ) -> None:
         self.denoiser, self.pairs, self.objective, self.config = denoiser, pairs, objective, config
         self.accelerator, self.reference, self.mode = accelerator, reference, reference_mode
-        self.evaluate, self.on_log = evaluate, on_log or (lambda row: None)
+        self.evaluate, self.on_log, self.rewarded = evaluate, on_log or (lambda row: None), rewarded
         self.validation = list(validation)
         held = set(validation)
         self.train_index = [i for i in range(len(pairs)) if i not in held]
         if not self.train_index:
             raise ValueError(f"no pair is left to train on: {len(pairs)} pairs, all held out")
         for network in denoiser.modules().values():
-            check_policy(network.eval(), reference_mode)
+            check_policy(network, reference_mode)
         self.named = {
             n: p for net in denoiser.modules().values() for n, p in net.named_parameters() if p.requires_grad
         }
@@ -137,6 +138,8 @@ class PreferenceTrainer:
         self.displacement, self.early_stop = Displacement(config.alarm_after), EarlyStop(config.patience)
         self.checkpoints = Checkpoints(output, config.keep_checkpoints)
         self.table: tuple[Tensor, Tensor] | None = None
+        self.best: dict[str, Tensor] | None = None  # the weights of the best evaluation
+        self.means = Means()
         self.step, self.seconds, self._prepared = 0, 0.0, False
         self.stopping = False  # set from outside (a signal): the step is finished and saved first
 
@@ -148,11 +151,15 @@ class PreferenceTrainer:
         """This process's pairs of a micro-batch. Every epoch is a permutation of its own."""
         size, world = self.config.batch_size, self.accelerator.num_processes
         first = micro * world * size + self.accelerator.process_index * size
+        rng = torch.Generator().manual_seed(seed_of(self.config.seed, "strata", step))
+        strata = torch.randperm(
+            self.pairs_per_step, generator=rng
+        ).tolist()  # a micro-batch has times from everywhere
         found = []
         for position in range(first, first + size):
             epoch, place = divmod(step * self.pairs_per_step + position, len(self.train_index))
             visit = epoch % self.config.fixed_draws if self.config.fixed_draws else epoch
-            found.append(Slot(self.train_index[self._order(epoch)[place]], visit, position))
+            found.append(Slot(self.train_index[self._order(epoch)[place]], visit, strata[position]))
         return found
 
     def _order(self, epoch: int) -> list[int]:
@@ -174,21 +181,21 @@ class PreferenceTrainer:
     def prepare(self) -> None:
         """Go to the newest checkpoint, and take the reference's errors where they are taken beforehand; once."""
         if not self._prepared:
-            self._resume()
+            self.resume()
             self._precompute()
             self._prepared = True
 
     def train(self) -> int:
         """Run to `max_steps`, the time limit or the early stop, from the newest checkpoint if there is one."""
         self.prepare()
-        means, began, before = Means(), time.monotonic(), self.seconds
+        began, before = time.monotonic(), self.seconds
         while self.step < self.config.max_steps and not self.early_stop.stopped:
-            means.add(self._train_step())
+            self.means.add(self._train_step())
             self.step += 1
             self.seconds = before + time.monotonic() - began
             last = self.step == self.config.max_steps or self._out_of_time()
             if self.step % self.config.log_every == 0 or last:
-                self._log(means)
+                self._log()
             if self.config.eval_every and (self.step % self.config.eval_every == 0 or last):
                 self._evaluate()
             if self.step % self.config.save_every == 0 or last or self.early_stop.stopped or self.stopping:
@@ -215,12 +222,15 @@ class PreferenceTrainer:
             last = micro == self.config.accumulation - 1
             with _synced(self.accelerator, self.policy, last):
                 output = self.loss_of(slots)
-                self._refuse_nan(output.loss, slots)
+                if not bool(output.loss.isfinite()):
+                    self._refuse("the loss", output.loss, slots)
                 self.accelerator.backward(output.loss / self.config.accumulation)
             found.append(output)
         norm = torch.nn.utils.clip_grad_norm_(
             list(self.named.values()), self.config.max_grad_norm or math.inf
         )
+        if not bool(norm.isfinite()):
+            self._refuse("the norm of the gradient", norm, [])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._update_ema()
@@ -252,13 +262,12 @@ class PreferenceTrainer:
                 mean_over_processes=lambda value: self.accelerator.reduce(value, "mean"),
             )
 
-    def _refuse_nan(self, loss: Tensor, slots: Sequence[Slot]) -> None:
-        if not bool(loss.isfinite()):
-            names = ", ".join(self.pairs.pairs[s.pair].id for s in slots[:4])
-            raise FloatingPointError(
-                f"the loss of step {self.step} is {float(loss.detach())} (pairs {names}); nothing of this step was kept. Lower the learning rate, look at "
-                f"those pairs, or train in float32; the run goes on from its newest checkpoint"
-            )
+    def _refuse(self, what: str, value: Tensor, slots: Sequence[Slot]) -> None:
+        names = ", ".join(self.pairs.pairs[s.pair].id for s in slots[:4])
+        raise FloatingPointError(
+            f"{what} of step {self.step} is {float(value.detach())}{f' (pairs {names})' if names else ''}; nothing of this step was kept. Lower "
+            "the learning rate, look at the pairs, or train in float32; the run goes on from its newest checkpoint"
+        )
 
     @torch.no_grad()
     def _update_ema(self) -> None:
@@ -276,8 +285,8 @@ class PreferenceTrainer:
             parameter.copy_(self.ema[name])  # type: ignore[index]
             self.ema[name].copy_(held)  # type: ignore[index]
 
-    def _log(self, means: Means) -> None:
-        row = means.take(self.accelerator)
+    def _log(self) -> None:
+        row = self.means.take(self.accelerator)
         if "winner_error_gap" in row and self.displacement.add(
             row["winner_error_gap"], row["loser_error_gap"]
         ):
@@ -292,13 +301,16 @@ class PreferenceTrainer:
     def _evaluate(self) -> None:
         self.swap_ema()
         row = {f"eval_{k}": v for k, v in self.held_out().items()}
-        if self.evaluate is not None:
+        told = (
+            self.evaluate(self.step) if self.evaluate is not None and self.accelerator.is_main_process else {}
+        )
+        row |= {f"eval_{k}": float(v) for k, v in told.items()}
+        if self.rewarded:  # on every process, also those that did not draw
             reward = torch.zeros((), device=self.accelerator.device)
             if self.accelerator.is_main_process:
-                told = self.evaluate(self.step)
-                row |= {f"eval_{k}": float(v) for k, v in told.items()}
                 reward += told.get("reward", math.nan)
-            self.early_stop.add(self.step, float(self.accelerator.reduce(reward, "sum")))
+            if self.early_stop.add(self.step, float(self.accelerator.reduce(reward, "sum"))):
+                self.best = {n: p.detach().cpu().clone() for n, p in self.named.items()}
         self.swap_ema()
         self._tell(row)
 
@@ -364,6 +376,8 @@ class PreferenceTrainer:
                     "ema": self.ema,
                     "optimizer": self.optimizer.state_dict(),
                     "table": self.table,
+                    "best": self.best,
+                    "means": self.means.state(),
                     "displacement": self.displacement.state(),
                     "early_stop": self.early_stop.state(),
                 },
@@ -371,10 +385,11 @@ class PreferenceTrainer:
             )
         self.accelerator.wait_for_everyone()
 
-    def _resume(self) -> None:
-        found = self.checkpoints.newest()
+    def resume(self) -> int:
+        """Go to the newest checkpoint that can be read; the step it is of, 0 where there is none."""
+        found = None if self.step else self.checkpoints.newest()
         if found is None:
-            return
+            return self.step
         self.step, self.seconds, state = found
         missing = sorted(set(self.named) ^ set(state["trained"]))
         if missing:
@@ -385,10 +400,26 @@ class PreferenceTrainer:
         with torch.no_grad():
             for name, parameter in self.named.items():
                 parameter.copy_(state["trained"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.ema, self.table = state["ema"], state["table"]
+        self.optimizer.load_state_dict(state["optimizer"])  # moves the states to their parameters
+        if self.ema is not None and state["ema"] is not None:
+            self.ema = {n: state["ema"][n].to(p.device) for n, p in self.named.items()}
+        if state["table"] is not None:
+            chosen, rejected = state["table"]
+            self.table = (chosen.to(self.accelerator.device), rejected.to(self.accelerator.device))
+        self.best = state["best"]
+        self.means.restore(state["means"])
         self.displacement.restore(state["displacement"])
         self.early_stop.restore(state["early_stop"])
+        return self.step
+
+    @torch.no_grad()
+    def restore_best(self) -> bool:
+        """Put the weights of the best evaluation in place; False where none was better than the start."""
+        if self.best is None:
+            return False
+        for name, parameter in self.named.items():
+            parameter.copy_(self.best[name])
+        return True
 
 
 def rate_factor(config: TrainerConfig, step: int) -> float:

@@ -42,7 +42,8 @@ class RunArguments:
     )
 
     max_seconds: float | None = _arg(
-        None, "stop after so many seconds of training, pauses left out (rewriter recipes; None: no limit)"
+        None,
+        "stop after so many seconds of training, pauses left out (not of the generator recipe; None: no limit)",
     )
 
     def __post_init__(self) -> None:

@@ -133,7 +133,15 @@ def message_of(error: Exception) -> str:
 
 
 _EXPECTED = frozenset(
-    {"BatchError", "CanaryDrift", "LLMError", "RewardOutage", "ScoreUnavailable", "StageFailed"}
+    {
+        "BatchError",
+        "CanaryDrift",
+        "FloatingPointError",
+        "LLMError",
+        "RewardOutage",
+        "ScoreUnavailable",
+        "StageFailed",
+    }
 )  # by name: their modules may be unloaded
 
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +91,13 @@ def parse(argv: Sequence[str]) -> Run:
             raise ConfigError(f"{key}: missing; {text}")
     try:
         from diffusion_core.losses import build_loss
+        from diffusion_core.losses.base import Loss
 
         loss = build_loss(data.loss, **(data.method_kwargs or {}))
+        if not isinstance(loss, Loss):
+            raise ValueError(
+                f"loss: {data.loss!r} is no diffusion_core.losses.base.Loss; derive from it (docs/adding-a-loss.md)"
+            )
         mode = choose(data.reference, loss, adapter=model.lora_r > 0, fixed_draws=data.fixed_draws)
         made = Run(run_args, model, data, train_args, loss, mode)
         objective_of(made, None)
@@ -103,22 +110,40 @@ def parse(argv: Sequence[str]) -> Run:
 def read_pairs(made: Run) -> list[Any]:
     """The pairs, decoded once. Raises ConfigError listing what is wrong with them."""
     from diffusion_core.data import check_pairs, load_pairs
-    from diffusion_core.losses.inputs import SoftPairErrors
 
     try:
         pairs = load_pairs(made.data.pairs, limit=made.data.max_pairs)
         check_pairs(pairs, resize=made.data.resize_pairs, decode=256)
     except (OSError, ValueError) as error:
         raise ConfigError(f"pairs: {error}") from error
-    if issubclass(made.loss.inputs, SoftPairErrors) and any(pair.prob_chosen is None for pair in pairs):
-        raise ConfigError(
-            f"pairs: {made.data.loss} needs `prob_chosen` of every pair; `rewright pairs --relabel` adds it, or take diffusion_dpo"
-        )
-    if made.loss.captions == "per_image" and all(pair.prompt_rejected is None for pair in pairs):
-        raise ConfigError(
-            f"pairs: {made.data.loss} is about captions of the loser's own (`prompt_rejected`), and no pair has one: it would be diffusion_dpo"
-        )
+    wrong = unfit(made, pairs)
+    if wrong is not None:
+        raise ConfigError(f"pairs: {wrong}")
     return pairs
+
+
+def unfit(made: Run, pairs: Sequence[Any]) -> str | None:
+    """What this loss needs of the pairs and they do not have; None: nothing."""
+    from diffusion_core.losses.inputs import SegmentErrors, SoftPairErrors
+
+    name = made.data.loss
+    if issubclass(made.loss.inputs, SoftPairErrors) and any(pair.prob_chosen is None for pair in pairs):
+        return f"{name} needs `prob_chosen` of every pair; `rewright pairs --relabel ... --soft_labels` adds it, or take diffusion_dpo"
+    own = [pair for pair in pairs if pair.prompt_rejected not in (None, pair.prompt)]
+    if made.loss.captions == "per_image" and not own:
+        return f"{name} is about captions of the loser's own (`prompt_rejected`), and no pair has one: it would be diffusion_dpo"
+    if made.loss.captions == "shared" and own:
+        return (
+            f"{len(own)} of {len(pairs)} have two prompts (`prompt_rejected`; the first is {own[0].id!r}), and {name} compares two images of one; "
+            "take dcpo, or leave `prompt_rejected` out"
+        )
+    lengths = {None if pair.segments is None else len(pair.segments) for pair in pairs}
+    if issubclass(made.loss.inputs, SegmentErrors) and len(lengths) > 1:
+        return (
+            f"the pairs' `segments` have {len(lengths)} different lengths ({', '.join(map(str, sorted(lengths, key=str)))}); {name} needs one number of "
+            "segments for all pairs, or none at all"
+        )
+    return None
 
 
 def held_out_index(pairs: Sequence[Any], share: float) -> list[int]:
@@ -159,6 +184,7 @@ def objective_of(made: Run, generator: Any | None) -> Any:
         draws=data.draws_per_pair,
         error_space=None if data.error_space == "auto" else data.error_space,
         noising=noising,
+        pixel_frames=generator.canvas[0] if generator is not None and len(generator.canvas) == 3 else None,
         **({} if steps is None else {"inversion_steps": steps}),
     )
 
@@ -192,44 +218,53 @@ def trainer_config(made: Run) -> Any:
 
 
 def train(made: Run, pairs: list[Any]) -> int:
-    """One run in one process of possibly several. Exit code 0, or 1 where it was interrupted."""
+    """One run in one process of possibly several. Returns the exit code."""
     import torch
 
-    from recipes.preference_run import load, outcome, record_of, watch_of
+    from recipes.preference_run import check_record, load, outcome, record_of, watch_of
     from recipes.run_record import MetricsLog, make_output
     from recipes.terminal import remark
 
     output = make_output(made.train.output_dir)
     accelerator = make_accelerator(made)
-    torch.manual_seed(made.train.seed)
-    generator, encoded, prompts = load(made, pairs, output, accelerator)
-    record = record_of(made, pairs, output, generator, encoded)
-    if accelerator.is_main_process and record.settled():
+    main = accelerator.is_main_process
+    if check_record(made, output, main):  # every process reads the same record
         return 0
-    watch = watch_of(made, generator, prompts, output) if accelerator.is_main_process else None
+    accelerator.wait_for_everyone()
+    torch.manual_seed(made.train.seed)
+    generator, encoded, prompts, inputs = load(made, pairs, output, accelerator)
+    record = record_of(made, len(pairs), output, generator, encoded, inputs)
+    pairs.clear()  # pictures of tables are in memory; from here on their latents are read from files
+    watch = watch_of(made, generator, prompts, output) if main else None
     trainer = build_trainer(made, generator, encoded, accelerator, output, watch)
     log = MetricsLog(output)
-    if accelerator.is_main_process:
+    begun = trainer.resume()
+    if main:
         remark(opening(made, trainer))
-        record.start(resumed_from=newest_name(trainer))
-        log.rewind(newest_step(trainer))
-        if watch is not None and not newest_step(trainer):
-            log.write({"step": 0, "seconds": 0.0, **{f"eval_{k}": v for k, v in watch(0).items()}})
-        elif watch is not None:
-            watch(0)  # read back, for the comparison at the end
+        record.start(resumed_from=f"checkpoint-{begun}" if begun else None)
+        log.rewind(begun)
     trainer.on_log = Told(log, made, trainer)
     try:
+        if watch is not None:
+            first = watch(0)  # read back where it is there: the comparison at the end is with it
+            if not begun:
+                trainer.early_stop.add(0, first.get("reward", math.nan))
+                log.write({"step": 0, "seconds": 0.0, **{f"eval_{k}": v for k, v in first.items()}})
         with stop_after_step(trainer):
             step = trainer.train()
         if trainer.stopping:
             raise KeyboardInterrupt
+        if main:
+            outcome(made, trainer, generator, output, record, watch, step)
     except KeyboardInterrupt as stop:
-        if accelerator.is_main_process:
+        if main:
             record.finish("interrupted")
         stop.add_note(f"The same command goes on from {newest_name(trainer) or 'the beginning'}.")
         raise
-    if accelerator.is_main_process:
-        outcome(made, trainer, generator, output, record, watch, step)
+    except Exception:
+        if main:
+            record.finish("failed")
+        raise
     accelerator.end_training()
     return 0
 
@@ -264,14 +299,26 @@ def stop_after_step(trainer: Any) -> Iterator[None]:
 def make_accelerator(made: Run) -> Any:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
+    from accelerate.utils import DistributedType, InitProcessGroupKwargs
 
     trackers = [name for name in made.train.report_to.replace(" ", "").split(",") if name not in ("", "none")]
     AcceleratorState._reset_state()  # it is one a process, and an earlier run of this process may have had another precision
     accelerator = Accelerator(
         mixed_precision=made.model.mixed_precision,
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=timedelta(days=1))
+        ],  # one process encodes and draws while others wait
         log_with=trackers or None,
         project_dir=made.train.output_dir if trackers else None,
     )
+    accelerator.gradient_accumulation_steps = (
+        1  # counted by the trainer; the launcher's environment may say otherwise
+    )
+    if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        raise ConfigError(
+            f"this recipe trains whole networks on each device, not {accelerator.distributed_type.value}; take a LoRA (lora_r), 4 bit "
+            "(quantize: nf4) or gradient_checkpointing for memory"
+        )
     if trackers:
         flat = {k: v if isinstance(v, int | float | str | bool) else str(v) for k, v in made.flat.items()}
         accelerator.init_trackers("rewright", config=flat)
@@ -301,6 +348,7 @@ def build_trainer(
         reference_mode=made.reference,
         validation=held_out_index(encoded.pairs, made.data.validation_share),
         evaluate=watch,
+        rewarded=bool(made.train.reward),
     )
 
 
@@ -308,7 +356,7 @@ def opening(made: Run, trainer: Any) -> str:
     """What people ask first: how strong, how fast, how much, against what."""
     trained = sum(p.numel() for p in trainer.named.values())
     whole = sum(p.numel() for net in trainer.denoiser.modules().values() for p in net.parameters())
-    beta = getattr(made.loss, "effective_beta", getattr(made.loss, "beta", None))
+    beta = getattr(made.loss, "effective_beta", None)
     strength = "" if beta is None else f", effective beta {beta:g} (margin per unit of mean squared error)"
     return (
         f"{made.data.loss}{strength}; errors in {trainer.objective.space} space of a {trainer.objective.kind}-network\n"
@@ -322,11 +370,6 @@ def opening(made: Run, trainer: Any) -> str:
 def newest_name(trainer: Any) -> str | None:
     found = trainer.checkpoints.found()
     return found[-1].name if found else None
-
-
-def newest_step(trainer: Any) -> int:
-    name = newest_name(trainer)
-    return int(name.rpartition("-")[2]) if name else 0
 
 
 class Told:

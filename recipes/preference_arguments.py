@@ -24,12 +24,10 @@ class GeneratorModelArguments:
         None, "height and width in pixels, or frames, height and width (None: the model's own)"
     )
     model_licence: str = _arg("", "SPDX identifier of the model, where its folder does not say so")
-    dtype: Literal["float32", "bfloat16", "float16"] = _arg(
+    dtype: Literal["float32", "bfloat16"] = _arg(
         "float32", "precision of the frozen weights; a LoRA's own are float32"
     )
-    mixed_precision: Literal["no", "bf16", "fp16"] = _arg(
-        "no", "autocast of the networks; errors are float32 always"
-    )
+    mixed_precision: Literal["no", "bf16"] = _arg("no", "autocast of the networks; errors are float32 always")
     lora_r: int = _arg(8, "rank of the LoRA; 0 trains all weights")
     lora_alpha: int = _arg(8, "scale of the LoRA is lora_alpha / lora_r")
     lora_targets: list[str] | None = _arg(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from recipes.terminal import progress, remark, say
 LORA, NETWORK, CACHE, SAMPLES = "lora", "network", "encoded", "samples"
 
 
-def load(made: Run, pairs: Sequence[Any], output: Path, accelerator: Any) -> tuple[Any, Any, list[Any]]:
-    """(generator ready to train, encoded pairs, prompts of the evaluation). Text encoders are gone from it, and the decoder unless it draws."""
+def load(
+    made: Run, pairs: Sequence[Any], output: Path, accelerator: Any
+) -> tuple[Any, Any, list[Any], dict[str, str]]:
+    """(generator ready to train, encoded pairs, prompts of the evaluation, hashes of the inputs). Text encoders are gone from it, and the decoder unless it draws."""
     import torch
 
     from diffusion_core.adapters.lora_io import add_lora
@@ -46,6 +48,7 @@ def load(made: Run, pairs: Sequence[Any], output: Path, accelerator: Any) -> tup
         except ValueError as error:
             raise ConfigError(f"pairs: {error}") from error
     generator = without_encoders(generator, encoded, keep_decoder=bool(prompts))
+    inputs = inputs_of(generator, pairs, encoded)
     for network in generator.denoiser.modules().values():
         network.requires_grad_(not made.model.lora_r)
     if made.model.lora_r:
@@ -54,7 +57,7 @@ def load(made: Run, pairs: Sequence[Any], output: Path, accelerator: Any) -> tup
     if made.model.gradient_checkpointing:
         for network in generator.denoiser.modules().values():
             network.enable_gradient_checkpointing()
-    return generator, encoded, prompts
+    return generator, encoded, prompts, inputs
 
 
 @contextmanager
@@ -97,47 +100,45 @@ def load_generator(made: Run, accelerator: Any) -> Any:
     return generator
 
 
-@dataclass
-class PreferenceRecord:
-    """`run.json` of a preference run, and whether it is over already or was another one."""
+def check_record(made: Run, output: Path, main: bool) -> bool:
+    """Whether this very run is over. Raises ConfigError where another run lies in the folder; `--fresh` clears it first."""
+    from recipes.resume import check_same_run, newest_checkpoint
 
-    record: RunRecord
-    made: Run
-    output: Path
-
-    def settled(self) -> bool:
-        """Whether this very run is over. Raises ConfigError where another run lies in the folder; clears it with --fresh."""
-        from recipes.resume import check_same_run, newest_checkpoint
-
-        if self.made.run.fresh:
-            newest_checkpoint(self.output, fresh=True)
+    if made.run.fresh:
+        if main:
+            newest_checkpoint(output, fresh=True)
             for name in (SAMPLES, LORA, NETWORK):
-                shutil.rmtree(self.output / name, ignore_errors=True)
+                shutil.rmtree(output / name, ignore_errors=True)
             for name in ("metrics.jsonl", "run.json", "summary.json", "report.html"):
-                (self.output / name).unlink(missing_ok=True)
-            return False
-        allowed = (
-            MAY_CHANGE if self.made.train.lr_scheduler_type == "constant" else MAY_CHANGE - {"max_steps"}
-        )
-        check_same_run(self.output, self.record.config, allowed, self.record.inputs)
-        before = self.record._read()
-        same = before.get("config", {}) == json.loads(json.dumps(dict(self.record.config), default=str))
-        if before.get("status") == "finished" and same:
-            say(f"{self.output} holds this run, finished; --fresh starts it over")
-            return True
+                (output / name).unlink(missing_ok=True)
         return False
+    constant = made.train.lr_scheduler_type == "constant"
+    check_same_run(output, made.flat, MAY_CHANGE if constant else MAY_CHANGE - {"max_steps"}, {})
+    before, now = recorded(output), json.loads(json.dumps(made.flat, default=str))
+    told = {"fresh", "dry_run"}
+    same = {k: v for k, v in before.get("config", {}).items() if k not in told} == {
+        k: v for k, v in now.items() if k not in told
+    }
+    over = before.get("status") == "finished" and same
+    if over and main:
+        say(f"{output} holds this run, finished; --fresh starts it over")
+    return over
 
-    def start(self, resumed_from: str | None) -> None:
-        self.record.start(resumed_from=resumed_from)
 
-    def finish(self, status: str, **result: Any) -> None:
-        self.record.finish(status, **result)
+def recorded(output: Path) -> dict[str, Any]:
+    """`run.json` of the folder; empty where there is none."""
+    try:
+        return json.loads((output / "run.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
 
 
 def record_of(
-    made: Run, pairs: Sequence[Any], output: Path, generator: Any, encoded: Any
-) -> PreferenceRecord:
+    made: Run, count: int, output: Path, generator: Any, encoded: Any, inputs: Mapping[str, str]
+) -> RunRecord:
+    """The run's record. Raises ConfigError where a licence is refused, or where data or model are others than at the run's first start."""
     from recipes.licences import LicenceRefused, require_commercial
+    from recipes.resume import check_same_run
 
     licences = {
         "model": made.model.model_licence or generator.licence,
@@ -150,20 +151,39 @@ def record_of(
             require_commercial(licences)
         except LicenceRefused as error:
             raise ConfigError(str(error)) from error
-    record = RunRecord(
+    if not made.run.fresh:
+        check_same_run(output, {}, frozenset(), dict(inputs))
+    return RunRecord(
         output,
         "diffusion_pref",
         made.flat,
         seeds={"seed": made.train.seed},
         licences=licences,
-        datasets=[{"path": made.data.pairs, "pairs": len(pairs), "encoded": encoded.folder.name}],
+        datasets=[{"path": made.data.pairs, "pairs": count, "encoded": encoded.folder.name}],
         models={
             "model": made.model.model,
             "network": type(next(iter(generator.denoiser.modules().values()))).__name__,
         },
-        inputs={"pairs and encoders": encoded.folder.name},
+        inputs=dict(inputs),
     )
-    return PreferenceRecord(record, made, output)
+
+
+def inputs_of(generator: Any, pairs: Sequence[Any], encoded: Any) -> dict[str, str]:
+    """Hashes of what the run is made of: a path does not say what lies there."""
+    import torch
+
+    network, labels = hashlib.sha256(), hashlib.sha256()
+    for name, module in generator.denoiser.modules().items():
+        for key, value in sorted(module.state_dict().items()):
+            network.update(f"{name}.{key}{tuple(value.shape)}{value.dtype}".encode())
+            network.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    for pair in pairs:
+        labels.update(repr((pair.id, pair.prob_chosen, pair.segments)).encode())
+    return {
+        "pairs and encoders": encoded.folder.name,
+        "network": network.hexdigest(),
+        "labels": labels.hexdigest(),
+    }
 
 
 def pairs_licence(source: str) -> str:
@@ -208,7 +228,7 @@ def outcome(
     trainer: Any,
     generator: Any,
     output: Path,
-    record: PreferenceRecord,
+    record: RunRecord,
     watch: Any | None,
     step: int,
 ) -> None:
@@ -216,6 +236,13 @@ def outcome(
     from recipes.preference_report import summary, write_report
 
     trainer.swap_ema()
+    if made.train.patience and trainer.restore_best():
+        step = trainer.early_stop.best_step
+        remark(f"the weights of step {step} are kept, the best of the evaluations")
+    elif made.train.patience:
+        remark(
+            "no evaluation was better than the start; the last weights are kept, and the report says how they did"
+        )
     if watch is not None:
         watch(step)
     folder = save_weights(made, generator, output, record)
@@ -239,7 +266,7 @@ def outcome(
     remark(f"report: {page}")
 
 
-def save_weights(made: Run, generator: Any, output: Path, record: PreferenceRecord) -> Path:
+def save_weights(made: Run, generator: Any, output: Path, record: RunRecord) -> Path:
     """output/lora or output/network, with a model card; the folder appears whole or not at all."""
     from diffusion_core.adapters.lora_io import network, save_lora
 
@@ -253,7 +280,7 @@ def save_weights(made: Run, generator: Any, output: Path, record: PreferenceReco
     else:
         module.save_pretrained(part)
     (part / "README.md").write_text(
-        card(made, name, type(module).__name__, record.record.licences), encoding="utf-8"
+        card(made, name, type(module).__name__, record.licences), encoding="utf-8"
     )
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)

@@ -94,7 +94,7 @@ def entry(name: str, argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         remark(f"{name}: interrupted; the same command goes on from the newest checkpoint")
         return 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         remark(f"{name}: {message_of(error)}")
         return 1
 

@@ -34,9 +34,13 @@ class Loss(ABC):
 
 @dataclass(frozen=True)
 class BetaLoss(Loss):
-    """A loss of the family with its strength `beta` (above 0)."""
+    """A loss of the family with its strength `beta` (above 0). `effective_beta` is ∂z/∂(−Δ), None where the margin is no multiple of Δ."""
 
     beta: float = 5000.0
+
+    @property
+    def effective_beta(self) -> float | None:
+        return None
 
     def __post_init__(self) -> None:
         if not self.beta > 0:

@@ -24,6 +24,10 @@ class DenseDPO(BetaLoss):
     noising: ClassVar[str] = "partial"
     beta: float = 500.0
 
+    @property
+    def effective_beta(self) -> float:
+        return self.beta
+
     def __call__(self, batch: SegmentErrors) -> LossOutput:
         s_0 = batch.policy_0 - batch.ref_0.detach()
         s_1 = batch.policy_1 - batch.ref_1.detach()

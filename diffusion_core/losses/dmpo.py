@@ -23,6 +23,10 @@ class DMPO(BetaLoss):
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha={self.alpha} must lie in (0, 1)")
 
+    @property
+    def effective_beta(self) -> float:
+        return self.beta / 2
+
     def __call__(self, batch: PairErrors) -> LossOutput:
         z_B = -0.5 * self.beta * error_gap(batch)
         log_p, log_q = F.logsigmoid(z_B), F.logsigmoid(-z_B)

@@ -23,6 +23,10 @@ class DSPO(BetaLoss):
     inputs: ClassVar[type] = PredictionBatch
     beta: float = 0.01
 
+    @property
+    def effective_beta(self) -> float:
+        return self.beta / 2
+
     def __call__(self, batch: PredictionBatch) -> LossOutput:
         errors = batch.errors()
         z_B = -0.5 * self.beta * error_gap(errors)

@@ -26,6 +26,10 @@ class KTO(BetaLoss):
     liked_weight: float = 1.0
     disliked_weight: float = 1.0
 
+    @property
+    def effective_beta(self) -> float:
+        return self.beta
+
     def __call__(self, batch: UnpairedErrors) -> LossOutput:
         gain_B = batch.ref.detach() - batch.policy
         mean_gain = gain_B.mean() if batch.kl is None else batch.kl

@@ -39,6 +39,11 @@ class SmPO(BetaLoss):
     beta: float = 2000.0
     gamma: float = 10.0
 
+    @property
+    def effective_beta(self) -> float:
+        """Of a pair that is certain (p = 1)."""
+        return self.beta * self.gamma / 2
+
     def __call__(self, batch: SoftPairErrors) -> LossOutput:
         weight_B = self.gamma * (2 * batch.prob_w - 1).detach()
         z_B = -0.5 * self.beta * weight_B * error_gap(batch)

@@ -233,6 +233,7 @@ def test_every_epoch_meets_each_pair_once(zoo, encoded, tmp_path):
 def test_early_stop_goes_by_the_reward(zoo, encoded, tmp_path):
     made = trainer(zoo, encoded, tmp_path, eval_every=1, patience=2, max_steps=10)
     told = iter([0.5, 0.7, 0.6, 0.6, 0.9])
+    made.rewarded = True
     made.evaluate = lambda step: {"reward": next(told)}
     assert made.train() == 4
     assert made.early_stop.best == pytest.approx(0.7)
@@ -368,3 +369,75 @@ def test_a_frozen_copy_is_of_the_start(zoo, encoded):
             p.zero_()
     x, cond = torch.randn(1, 3, 16, 16), encoded.conditioning(["a red circle"])
     assert float(copy.raw(x, torch.tensor([0.5]), cond).abs().sum()) > 0
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(zoo, encoded, tmp_path):
+    made = trainer(zoo, encoded, tmp_path)
+    before = weights(made)
+    next(iter(made.named.values())).register_hook(lambda grad: grad * float("nan"))
+    with pytest.raises(FloatingPointError, match="norm of the gradient of step 0"):
+        made.train()
+    assert all(torch.equal(before[n], p) for n, p in weights(made).items())
+    assert made.checkpoints.found() == []
+
+
+def test_what_is_logged_survives_an_interruption_between_two_logs(zoo, encoded, tmp_path):
+    whole = trainer(zoo, encoded, tmp_path / "a", log_every=3, max_steps=6)
+    whole.train()
+    half = trainer(zoo, encoded, tmp_path / "b", log_every=3, max_steps=6)
+    step = half._train_step
+    half._train_step = lambda: setattr(half, "stopping", half.step == 3) or step()
+    half.train()
+    assert half.step == 4
+    rest = trainer(zoo, encoded, tmp_path / "b", log_every=3, max_steps=6)
+    rest.train()
+    assert [row["loss"] for row in whole.rows] == [row["loss"] for row in (*half.rows, *rest.rows)]
+
+
+def test_the_best_weights_are_kept(zoo, encoded, tmp_path):
+    made = trainer(zoo, encoded, tmp_path, eval_every=1, patience=2, max_steps=10)
+    told, seen = iter([0.5, 0.7, 0.6, 0.6]), []
+    made.rewarded = True
+    made.evaluate = lambda step: seen.append(weights(made)) or {"reward": next(told)}
+    made.train()
+    assert made.early_stop.best_step == 2
+    assert made.restore_best()
+    assert all(torch.equal(seen[1][n], p) for n, p in weights(made).items())
+
+
+def test_a_start_that_is_never_beaten_is_known(zoo, encoded, tmp_path):
+    made = trainer(zoo, encoded, tmp_path, eval_every=1, patience=2, max_steps=10)
+    made.early_stop.add(0, 0.9)
+    made.rewarded, made.evaluate = True, lambda step: {"reward": 0.5}
+    assert made.train() == 2
+    assert not made.restore_best()
+
+
+def test_a_micro_batch_has_times_from_the_whole_density(zoo, encoded, tmp_path):
+    made = trainer(zoo, encoded, tmp_path, batch_size=2, accumulation=4)
+    spread = [
+        sorted(slot.position for micro in range(4) for slot in made.slots(step, micro)) for step in range(3)
+    ]
+    assert spread == [list(range(8))] * 3
+    assert [slot.position for slot in made.slots(0, 0)] != [0, 1]
+    quantile = made.objective.times.quantiles(0, [0, 1, 2, 3], [0] * 4, 2, [3, 0, 2, 1], 4)
+    assert sorted((quantile * 8).floor().tolist()) == list(range(8))  # every draw has an eighth of its own
+
+
+def test_segments_follow_the_frames_of_a_causal_vae():
+    from diffusion_core.objective import segment_of
+
+    assert segment_of(4, 2) == [0, 0, 1, 1]
+    # 81 frames, 21 latent ones of 4 frames but the first: five segments of 16.2 frames
+    found = segment_of(21, 5, 81)
+    assert [found.index(k) for k in range(5)] == [0, 5, 9, 13, 17]
+
+
+def test_an_unknown_noising_is_no_shared_noise(zoo, encoded, tmp_path):
+    class Odd(LOSSES["diffusion_dpo"]):
+        noising = "shraed"
+
+    from diffusion_core.processes import Flow
+
+    with pytest.raises(ValueError, match="noising is 'shraed'; known: shared"):
+        Objective(Odd(), Flow(), "x0", Times())

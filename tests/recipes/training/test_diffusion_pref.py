@@ -137,7 +137,29 @@ def test_the_number_of_processes_is_read_from_the_launcher():
 
 def test_two_processes_follow_one(zoo, pairs, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    shared = ("--max_steps", "3", "--learning_rate", "0.01", "--prompt_dropout", "0.2")
+    (tmp_path / "prompts.txt").write_text("a red circle\na blue circle on white\n")
+    shared = (
+        "--max_steps",
+        "3",
+        "--learning_rate",
+        "0.01",
+        "--prompt_dropout",
+        "0.2",
+        "--ema_decay",
+        "0.9",
+        "--loss",
+        "kto",
+    )
+    shared += (
+        "--eval_prompts",
+        str(tmp_path / "prompts.txt"),
+        "--reward",
+        "rewards.testing:Brightness",
+        "--eval_steps",
+        "1",
+        "--patience",
+        "3",
+    )
     assert main(arguments(zoo, pairs, one, "--batch_size", "4", *shared)) == 0
     config = Path("recipes/configs/diffusion/diffusion_dpo/smoke.yaml").resolve()
     words = [
@@ -159,9 +181,12 @@ def test_two_processes_follow_one(zoo, pairs, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "4 pairs a step" in done.stderr
+    assert "eval_reward" in (two / "metrics.jsonl").read_text()
     for a, b in zip(rows(one), rows(two), strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4), a["step"]
-        assert a["winner_error_gap"] == pytest.approx(b["winner_error_gap"], rel=2e-2, abs=1e-6)
+        assert a.keys() == b.keys()
+        assert a.get("loss", 0) == pytest.approx(b.get("loss", 0), rel=1e-4), a["step"]
+        assert a.get("winner_error_gap", 0) == pytest.approx(b.get("winner_error_gap", 0), rel=2e-2, abs=1e-6)
+        assert a.get("eval_reward", 0) == pytest.approx(b.get("eval_reward", 0), rel=1e-3)
 
 
 def test_an_interrupted_run_saves_its_step_and_goes_on(zoo, pairs, tmp_path, monkeypatch):
@@ -249,6 +274,31 @@ def test_only_commercial_parts_may_be_asked_for(zoo, pairs, tmp_path, capsys):
     assert (
         main(arguments(zoo, pairs, tmp_path / "p", "--commercial_only", "--pairs_licence", "CC-BY-4.0")) == 0
     )
+
+
+def test_pairs_with_two_prompts_are_for_dcpo_alone(zoo, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (2, 2, 16, 16, 3), dtype=np.uint8)
+    save_pairs(
+        [Pair(f"p{i}", "a red circle", *images[i], prompt_rejected="a blue circle") for i in range(2)],
+        tmp_path / "two",
+    )
+    assert main(arguments(zoo, tmp_path / "two", tmp_path / "o")) == 2
+    assert "2 of 2 have two prompts" in capsys.readouterr().err
+    assert main(arguments(zoo, tmp_path / "two", tmp_path / "o", "--loss", "dcpo")) == 0
+
+
+def test_another_network_under_the_same_path_is_noticed(zoo, pairs, tmp_path, capsys):
+    import shutil
+
+    mine = tmp_path / "mine"
+    shutil.copytree(zoo, mine)
+    assert main(arguments(mine, pairs, tmp_path / "o", "--max_steps", "1")) == 0
+    torch.manual_seed(5)
+    save_zoo(tmp_path / "other")
+    shutil.copytree(tmp_path / "other" / "transformer", mine / "transformer", dirs_exist_ok=True)
+    assert main(arguments(mine, pairs, tmp_path / "o")) == 2
+    assert "another content of network" in capsys.readouterr().err
 
 
 def test_hyper_parameters_are_those_of_the_loss(tmp_path):
