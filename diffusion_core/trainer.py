@@ -439,7 +439,9 @@ def rate_factor(config: TrainerConfig, step: int) -> float:
 def make_optimizer(parameters: list[nn.Parameter], config: TrainerConfig) -> torch.optim.Optimizer:
     """AdamW, the same with 8-bit states (bitsandbytes), or Adafactor without its own clipping of rates (the SDXL recipe)."""
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(
+            parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
     if config.optimizer == "adamw_8bit":
         from bitsandbytes.optim import AdamW8bit
 

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from diffusion_core.generator import Generator
-from diffusion_core.reference import adapters_off
+from diffusion_core.reference import adapter_layers, adapters_off
 
 ADAPTER = "default"  # the name under which diffusers and peft look for an adapter that has none
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -154,12 +154,11 @@ def load_lora(generator: Generator, folder: str | Path) -> str:
 
 @contextmanager
 def adapter_off(generator: Generator) -> Iterator[None]:
-    """The base model inside the `with`, bit for bit; afterwards the adapter and its `requires_grad` are as
-    they were. Without an adapter nothing changes.
+    """The base model inside the `with`, bit for bit; afterwards the adapter is as it was. Without an adapter nothing changes.
 
     Not safe while another thread uses the network.
     """
-    with adapters_off(generator.denoiser):
+    with adapters_off(adapter_layers(generator.denoiser)):
         yield
 
 
