@@ -53,7 +53,7 @@ def measured(made, output):
     """Peaks of encoding and of two steps of training, as the recipe does them."""
     accelerator = make_accelerator(made)
     with LiveBytes() as live:
-        generator, encoded, _ = load(made, pairs_for(made), output, accelerator)
+        generator, encoded, _, _ = load(made, pairs_for(made), output, accelerator)
         encoding = live.peak
     with LiveBytes() as live:
         live.hold(*generator.denoiser.modules().values())
@@ -118,6 +118,7 @@ def test_the_command_prints_every_phase(models, tmp_path, capsys):
     assert "The most is" in capsys.readouterr().out
 
 
-def test_a_model_whose_configuration_is_not_here_is_named(capsys):
+def test_a_model_whose_configuration_is_not_here_is_named(capsys, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # as the command line sets it before the import
     assert main(["plan", "diffusion/diffusion_dpo/sd1.5_8x80gb"]) == 1
     assert "no configuration of 'stable-diffusion-v1-5/stable-diffusion-v1-5'" in capsys.readouterr().err
