@@ -174,12 +174,13 @@ class Objective:
             labels = torch.ones(len(batch.index), 1, device=said.device)
         labels = labels.repeat_interleave(self.draws, 0).to(said.dtype)
         assert known is not None, "densedpo has a reference"
-        parts = [
+        parts: list[Tensor] = [
             part
             for out in (said, known)
             for part in segment_errors(asked, out, labels.shape[1], self.pixel_frames).chunk(2)
         ]
-        return SegmentErrors(*parts, labels)
+        policy_0, policy_1, ref_0, ref_1 = parts
+        return SegmentErrors(policy_0, policy_1, ref_0, ref_1, labels)
 
     def _inversion(self, batch: PairBatch, policy: Forward, reference: Reference | None) -> LossOutput:
         assert reference is not None, "inversion_dpo has a reference"

@@ -334,6 +334,7 @@ class PreferenceTrainer:
         if self.mode != "precomputed":
             return
         if self.table is None:
+            assert self.reference is not None, "precomputed is given the reference it asks once"
             table = torch.zeros(
                 2,
                 len(self.pairs),
@@ -443,7 +444,7 @@ def make_optimizer(parameters: list[nn.Parameter], config: TrainerConfig) -> tor
             parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
     if config.optimizer == "adamw_8bit":
-        from bitsandbytes.optim import AdamW8bit
+        from bitsandbytes.optim.adamw import AdamW8bit
 
         return AdamW8bit(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     if config.optimizer == "adafactor":

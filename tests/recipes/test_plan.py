@@ -119,6 +119,8 @@ def test_the_command_prints_every_phase(models, tmp_path, capsys):
 
 
 def test_a_model_whose_configuration_is_not_here_is_named(capsys, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # as the command line sets it before the import
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HF_HUB_OFFLINE", True
+    )  # as the command line sets it before the import
     assert main(["plan", "diffusion/diffusion_dpo/sd1.5_8x80gb"]) == 1
     assert "no configuration of 'stable-diffusion-v1-5/stable-diffusion-v1-5'" in capsys.readouterr().err
