@@ -7,22 +7,11 @@ import math
 from layout.geometry import Point, Wall
 from layout.render.drawing import INK, Drawing, arc
 from layout.schema import Door, Room, Window
+from layout.shell import THICKNESS, outer_ring
 
-THICKNESS = 12.0  # cm; a room's outline is the inner face, walls are drawn outside of it
 WALL = "#3a3a3a"
 FLOOR = "#fdfcfa"
 GLASS = "#cfe4f2"
-
-
-def outer_ring(room: Room, distance: float = THICKNESS) -> list[Point]:
-    """The room's outline pushed outwards, corner by corner. Very sharp corners are cut at four times the distance."""
-    ring = []
-    for before, after in zip([room.walls[-1], *room.walls[:-1]], room.walls, strict=True):
-        nx, ny = before.inward[0] + after.inward[0], before.inward[1] + after.inward[1]
-        # |n|²/2 = 1 + cos of the turn: the mitre is n scaled by 2/|n|².
-        reach = min(2 / max(nx * nx + ny * ny, 1e-6), 4.0)
-        ring.append((after.a[0] - distance * reach * nx, after.a[1] - distance * reach * ny))
-    return ring
 
 
 def draw_shell(drawing: Drawing, room: Room) -> None:
@@ -41,14 +30,8 @@ def _hole(wall: Wall, start: float, end: float) -> list[Point]:
 
 def _draw_window(drawing: Drawing, wall: Wall, window: Window, title: str) -> None:
     drawing.path(_hole(wall, window.start, window.end), fill="#ffffff", width=1.0, title=title)
-    for low, high in ((0.35, 0.65),):
-        pane = [
-            wall.at(window.start, -THICKNESS * low),
-            wall.at(window.end, -THICKNESS * low),
-            wall.at(window.end, -THICKNESS * high),
-            wall.at(window.start, -THICKNESS * high),
-        ]
-        drawing.path(pane, fill=GLASS, width=0.8)
+    marks = ((window.start, 0.35), (window.end, 0.35), (window.end, 0.65), (window.start, 0.65))
+    drawing.path([wall.at(mark, -THICKNESS * share) for mark, share in marks], fill=GLASS, width=0.8)
 
 
 def _draw_door(drawing: Drawing, wall: Wall, door: Door, title: str) -> None:

@@ -12,11 +12,12 @@ from layout.geometry import Point
 from layout.palette import colour
 from layout.render.drawing import CHARACTER, INK, Drawing, Label, ellipse, rounded
 from layout.render.lettering import Lettering
-from layout.render.openings import THICKNESS, draw_shell
+from layout.render.openings import draw_shell
 from layout.render.symbols import ROUND, SYMBOLS
 from layout.report import Report
 from layout.rules import BY_SUBJECT
 from layout.schema import Room, Scene, SceneObject
+from layout.shell import THICKNESS
 
 RED = "#c62828"
 PALE_RED = "#f6d5d3"

@@ -10,9 +10,9 @@ from PIL import Image
 from layout.checks import check
 from layout.render import plan, png, svg
 from layout.render.drawing import Label, Path, overlapping
-from layout.render.openings import outer_ring
 from layout.render.plan import PALE_RED, RED
 from layout.schema import Door, Room, Scene
+from layout.shell import outer_ring
 
 L_SHAPE = ((0, 0), (500, 0), (500, 200), (300, 200), (300, 400), (0, 400))
 SVG = "{http://www.w3.org/2000/svg}"
