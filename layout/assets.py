@@ -52,6 +52,25 @@ class AssetRow(Strict):
     embedding: tuple[float, ...] | None = None
 
 
+def read_rows(path: str | Path) -> list[AssetRow]:
+    """JSON lines of {"id", "category", "size" in cm, "embedding"?}. Raises ValueError with the line that is wrong."""
+    rows = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(AssetRow.model_validate(json.loads(line)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{path} line {number}: {where}: {first['msg']}") from error
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} line {number}: no JSON: {error.msg}") from error
+    if not rows:
+        raise ValueError(f"{path}: no assets in it; give one JSON object a line")
+    return rows
+
+
 class AssetFile:
     """Assets of a library: the nearest in size among those of the category, and in meaning where embeddings are given.
 
@@ -67,22 +86,8 @@ class AssetFile:
 
     @classmethod
     def read(cls, path: str | Path) -> AssetFile:
-        """JSON lines of {"id", "category", "size" in cm, "embedding"?}. Raises ValueError with the line that is wrong."""
-        rows = []
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                rows.append(AssetRow.model_validate(json.loads(line)))
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"]))
-                raise ValueError(f"{path} line {number}: {where}: {first['msg']}") from error
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path} line {number}: no JSON: {error.msg}") from error
-        if not rows:
-            raise ValueError(f"{path}: no assets in it; give one JSON object a line")
-        return cls(rows)
+        """The assets of a file, see `read_rows`."""
+        return cls(read_rows(path))
 
     def __call__(self, category: str, size: Size, embedding: Sequence[float] | None = None) -> Asset:
         candidates = self._rows.get(category)
