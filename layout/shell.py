@@ -19,6 +19,7 @@ class Piece:
 
     name: str
     kind: Literal["wall", "glass"]
+    wall: int
     footprint: tuple[Point, ...]
     bottom: float
     top: float
@@ -54,20 +55,31 @@ def wall_pieces(room: Room) -> Iterator[Piece]:
         at, part = 0.0, 0
         for hole in holes:
             if hole.start > at:
-                yield Piece(f"{name}_{part}", "wall", footprint(at, hole.start), 0.0, room.height)
+                yield Piece(f"{name}_{part}", "wall", wall.index, footprint(at, hole.start), 0.0, room.height)
                 part += 1
             bottom, top = _height(hole)
             if bottom > 0:
-                yield Piece(f"{name}_{part}_below", "wall", footprint(hole.start, hole.end), 0.0, bottom)
+                yield Piece(
+                    f"{name}_{part}_below", "wall", wall.index, footprint(hole.start, hole.end), 0.0, bottom
+                )
             if top < room.height:
-                yield Piece(f"{name}_{part}_above", "wall", footprint(hole.start, hole.end), top, room.height)
+                yield Piece(
+                    f"{name}_{part}_above",
+                    "wall",
+                    wall.index,
+                    footprint(hole.start, hole.end),
+                    top,
+                    room.height,
+                )
             if isinstance(hole, Window):
                 middle = -THICKNESS / 2
                 pane = [wall.at(m, middle + off) for off, m in _pane_marks(hole.start, hole.end)]
-                yield Piece(f"window_{room.windows.index(hole)}", "glass", tuple(pane), bottom, top)
+                yield Piece(
+                    f"window_{room.windows.index(hole)}", "glass", wall.index, tuple(pane), bottom, top
+                )
             at = hole.end
         if at < wall.length - EPS:
-            yield Piece(f"{name}_{part}", "wall", footprint(at, wall.length), 0.0, room.height)
+            yield Piece(f"{name}_{part}", "wall", wall.index, footprint(at, wall.length), 0.0, room.height)
 
 
 def _pane_marks(start: float, end: float) -> tuple[tuple[float, float], ...]:

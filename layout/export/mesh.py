@@ -8,7 +8,7 @@ from typing import Any
 
 from layout import furniture
 from layout.frames import Vector
-from layout.geometry import Point
+from layout.geometry import Point, direction
 from layout.palette import colour
 from layout.schema import Room, Scene
 from layout.shell import outer_ring, triangles, wall_pieces
@@ -32,6 +32,12 @@ class Mesh:
     pos: Vector = (0.0, 0.0, 0.0)
     yaw: float = 0.0
     extras: dict[str, Any] = field(default_factory=dict)
+
+    def placed(self) -> list[Vector]:
+        """The vertices in the room, z up."""
+        c, s = direction(self.yaw)
+        px, py, pz = self.pos
+        return [(px + x * c - y * s, py + x * s + y * c, pz + z) for x, y, z in self.vertices]
 
 
 def prism(ring: Sequence[Point], bottom: float, top: float) -> tuple[list[Vector], list[Face]]:
@@ -68,9 +74,9 @@ def room_meshes(room: Room) -> Iterator[Mesh]:
     for piece in wall_pieces(room):
         solid = prism([_metres(p) for p in piece.footprint], piece.bottom / 100, piece.top / 100)
         if piece.kind == "glass":
-            yield Mesh(piece.name, *solid, GLASS, 0.35, extras={"kind": "window"})
+            yield Mesh(piece.name, *solid, GLASS, 0.35, extras={"kind": "window", "wall": piece.wall})
         else:
-            yield Mesh(piece.name, *solid, WALL, extras={"kind": "wall"})
+            yield Mesh(piece.name, *solid, WALL, extras={"kind": "wall", "wall": piece.wall})
 
 
 def object_meshes(scene: Scene) -> Iterator[Mesh]:

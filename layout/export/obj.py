@@ -7,7 +7,6 @@ from pathlib import Path
 from layout import frames
 from layout.assets import Retriever, box
 from layout.export.mesh import Mesh, object_meshes, room_meshes
-from layout.geometry import direction
 from layout.palette import rgb
 from layout.schema import Scene
 
@@ -20,7 +19,7 @@ def write(scene: Scene, path: Path, assets: Retriever = box) -> list[Path]:
     first = 1
     for mesh in meshes:
         lines += [f"o {mesh.name}", f"usemtl {_material(mesh)}"]
-        lines += ["v {:.5f} {:.5f} {:.5f}".format(*frames.to_y_up(v)) for v in _placed(mesh)]
+        lines += ["v {:.5f} {:.5f} {:.5f}".format(*frames.to_y_up(v)) for v in mesh.placed()]
         lines += [f"f {a + first} {b + first} {c + first}" for a, b, c in mesh.faces]
         first += len(mesh.vertices)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -37,10 +36,3 @@ def write(scene: Scene, path: Path, assets: Retriever = box) -> list[Path]:
 
 def _material(mesh: Mesh) -> str:
     return f"m{mesh.colour[1:]}"
-
-
-def _placed(mesh: Mesh) -> list[frames.Vector]:
-    """The vertices in the room."""
-    c, s = direction(mesh.yaw)
-    px, py, pz = mesh.pos
-    return [(px + x * c - y * s, py + x * s + y * c, pz + z) for x, y, z in mesh.vertices]
