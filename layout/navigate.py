@@ -18,7 +18,7 @@ from layout.schema import Scene
 from layout.walkable import CELL, blocks_way, walkable
 
 ROBOT_RADIUS = 18.0  # cm; a household robot
-REACH = 40.0  # cm between the robot's outline and what it drives up to
+REACH = 20.0  # cm between the robot's outline and what it drives up to
 _STEPS = [(dy, dx, math.hypot(dy, dx)) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 Place = str | Point
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from layout.schema import ROOM_TYPES
+from layout.schema import ROOM_TYPES, RoomType
 from recipes.layout_files import FORMATS, UNITS, Reading, ReadRoom, read_rooms
 from recipes.terminal import remark, say
 
@@ -126,14 +126,14 @@ def _synth(args: argparse.Namespace) -> int:
 
     if args.count < 1 or args.workers < 1:
         raise ValueError("--count and --workers are at least 1")
-    mix = dict(MIX)
+    mix: dict[RoomType, float] = dict(MIX)
     if args.rooms:
         names = [name.strip() for name in args.rooms.split(",")]
         unknown = [name for name in names if name not in ROOM_TYPES]
         if unknown:
             raise ValueError(f"--rooms {','.join(unknown)}: there are: {', '.join(ROOM_TYPES)}")
         if set(names) != set(MIX):
-            mix = {name: 1.0 for name in ROOM_TYPES if name in names}
+            mix = dict.fromkeys((t for t in ROOM_TYPES if t in names), 1.0)
     try:
         made = synthesise(args.output, args.seed, args.count, mix, args.workers)
     except KeyboardInterrupt as stop:

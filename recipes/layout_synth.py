@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from layout.schema import RoomType
-from recipes.terminal import progress
+from recipes.terminal import progress, remark
 
 SPLITS = ("train", "validation", "test")
 PART = 500  # rooms; what a stopped run has to do again at most
@@ -31,8 +31,10 @@ def synthesise(
     _claim(output, settings)
     parts = range(-(-count // PART))
     missing = [k for k in parts if not (output / f"part-{k:05d}.done").exists()]
-    with progress("rooms", count) as ticker:
-        ticker.advance(sum(_length(k, count) for k in parts if k not in missing))
+    left = sum(_length(k, count) for k in missing)
+    if left < count:
+        remark(f"{count - left} of {count} rooms are there already")
+    with progress("rooms", left) as ticker:
         for k in _made(partial(write_part, output, seed, count, dict(mix)), missing, workers):
             ticker.advance(_length(k, count))
     manifest = settings | _summary(output, parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from layout import frames
 from layout.assets import Retriever, box
@@ -53,7 +53,7 @@ def glb_bytes(meshes: Iterable[Mesh], extras: dict[str, Any] | None = None) -> b
             transform=_matrix(mesh),
             metadata=mesh.extras,
         )
-    return bytes(graph.export(file_type="glb", include_normals=True))
+    return cast(bytes, graph.export(file_type="glb", include_normals=True))
 
 
 def _matrix(mesh: Mesh) -> Any:

@@ -34,7 +34,8 @@ class Lettering:
         for o in numbered:
             n = kinds.index(o.category) + 1
             options = [self._label(o, str(n), at, NUMBER) for at in _spots(o, 0.38)]
-            self._put(next((one for one in options if self._clear(one)), options[0]))
+            seen = [one for one in options if self._clear(one)] or options
+            self._put(next((one for one in seen if not self._covered(one, o)), seen[0]))
         self.key = [f"{n} {kind.replace('_', ' ')}" for n, kind in enumerate(kinds, 1)]
 
     def _put(self, label: Label) -> None:
@@ -50,7 +51,7 @@ class Lettering:
         x0, y0, x1, y1 = o.box.bounds
         for size in SIZES:
             for upright in (False, True) if x1 - x0 >= y1 - y0 else (True, False):
-                for at in _spots(o, 0.27):
+                for at in (*_spots(o, 0.27), *_spots(o, 0.42)):
                     yield self._label(o, o.category.replace("_", " "), at, size, upright)
 
     def _free(self, label: Label, o: SceneObject) -> bool:
@@ -60,8 +61,12 @@ class Lettering:
         w, d = o.box.width / 2, o.box.depth / 2
         if any(abs(a) > w - 1 or abs(b) > d - 1 for a, b in map(o.box.local, corners)):
             return False
-        over = [p for p in self._scene.objects if p is not o and p.on != "ceiling" and p.box.top > o.box.top]
-        return self._clear(label) and not any(overlapping(label.box, p.box.bounds) for p in over)
+        return self._clear(label) and not self._covered(label, o)
+
+    def _covered(self, label: Label, o: SceneObject) -> bool:
+        """Whether something higher than the object stands where its text would be."""
+        over = (p for p in self._scene.objects if p is not o and p.on != "ceiling" and p.box.top > o.box.top)
+        return any(overlapping(label.box, p.box.bounds) for p in over)
 
     def _clear(self, label: Label) -> bool:
         return not any(overlapping(label.box, other) for other in self._taken)

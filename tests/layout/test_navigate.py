@@ -52,7 +52,7 @@ def test_no_piece_of_furniture_is_touched(bedroom):
         assert way.points is not None, way.reason
         assert clearance(bedroom, way.points) >= radius - 1e-6
         end = way.points[-1]
-        assert bedroom.by_id["desk"].box.gap(thing("at", "mug", (1, 1, 1), 0, (*end, 0)).box) <= radius + 41
+        assert bedroom.by_id["desk"].box.gap(thing("at", "mug", (1, 1, 1), 0, (*end, 0)).box) <= radius + 21
 
 
 def test_a_small_thing_is_reached_at_its_carrier(bedroom):

@@ -25,6 +25,15 @@ FLAGS = [
     "--enable-unsafe-swiftshader",
 ]
 TALL = thing("tall", "wardrobe", (100, 60, 200), 0, (200, 300, 0))
+LOW = thing("low", "bench", (120, 40, 45), 33, (320, 90, 0))
+PROBE = """<script>
+const m = matrix(place());
+document.body.dataset.hits = scene.objects.map(o => {
+  const p = [o.pos[0], o.pos[1], o.pos[2] + o.size[2] / 2];
+  const at = [0, 1, 2, 3].map(r => m[r] * p[0] + m[4 + r] * p[1] + m[8 + r] * p[2] + m[12 + r]);
+  return (hit((at[0] / at[3] + 1) / 2 * canvas.clientWidth, (1 - at[1] / at[3]) / 2 * canvas.clientHeight) || {}).id;
+}).join(" ");
+</script>"""
 browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
@@ -66,11 +75,12 @@ def _chromium(tmp_path, target, *more):
 @browser
 def test_chromium_draws_the_room_and_shows_the_chosen_object(bedroom, tmp_path):
     path = tmp_path / "room.html"
-    path.write_text(page(Scene(room=bedroom.room, objects=(TALL,))), encoding="utf-8")
+    path.write_text(page(Scene(room=bedroom.room, objects=(TALL, LOW))) + PROBE, encoding="utf-8")
     shot = tmp_path / "shot.png"
     dom = _chromium(tmp_path, f"{path.as_uri()}#tall", f"--screenshot={shot}", "--dump-dom")
     assert 'data-ready="' in dom, "no WebGL or an error in the script"
     assert "100 × 60 × 200 cm" in dom
+    assert 'data-hits="tall low"' in dom  # a click on the middle of each finds it
     pixels = np.asarray(Image.open(shot).convert("RGB")).astype(int)
     orange = (pixels[..., 0] - pixels[..., 2] > 90).mean()  # the chosen wardrobe
     floor = ((pixels[..., 0] - pixels[..., 2] > 30) & (pixels[..., 0] - pixels[..., 2] < 90)).mean()
