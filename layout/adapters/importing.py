@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import count
 
 from layout import geometry
 from layout.catalogue import named
@@ -41,10 +42,11 @@ def on_wall(walls: Sequence[Wall], a: Point, b: Point) -> tuple[int, float, floa
     return None
 
 
-def numbered(category: str, seen: dict[str, int]) -> str:
-    """The next id of a category: sofa_1, sofa_2, …"""
-    seen[category] = seen.get(category, 0) + 1
-    return f"{category}_{seen[category]}"
+def new_id(foreign: object, category: str, taken: Container[str]) -> str:
+    """The foreign id where it is one of ours and not taken, else the next of the category: sofa_1, sofa_2, …"""
+    if isinstance(foreign, str) and re.fullmatch(r"[a-z][a-z0-9_]*", foreign) and foreign not in taken:
+        return foreign
+    return next(name for k in count(1) if (name := f"{category}_{k}") not in taken)
 
 
 def with_support(room: Room, objects: Sequence[SceneObject]) -> tuple[SceneObject, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from layout import frames, geometry
-from layout.adapters.importing import category_name, numbered, on_wall, ring_and_corner, with_support
+from layout.adapters.importing import category_name, new_id, on_wall, ring_and_corner, with_support
 from layout.geometry import Point
 from layout.schema import Door, Room, RoomType, Scene, SceneObject, Window
 
@@ -132,7 +132,6 @@ def _objects(placed: list[Any], room: Room, corner: Point, sizes: Mapping[str, S
     """The objects whose centres are in the room."""
     objects: list[SceneObject] = []
     ids: dict[str, str] = {}
-    seen: dict[str, int] = {}
     for row, on in placed:
         x, y, z = frames.from_unity([100 * row["position"][axis] for axis in "xyz"])
         if not geometry.contains(room.polygon, (x - corner[0], y - corner[1])):
@@ -146,7 +145,7 @@ def _objects(placed: list[Any], room: Room, corner: Point, sizes: Mapping[str, S
                 f"object {row['id']!r}: no size for the asset {row['assetId']!r}; give ProcTHOR's asset-database.json"
             )
         category = category_name(row.get("objectType") or row["id"].split("|")[0])
-        ids[row["id"]] = numbered(category, seen)
+        ids[row["id"]] = new_id(row["id"], category, ids.values())
         objects.append(
             SceneObject(
                 id=ids[row["id"]],

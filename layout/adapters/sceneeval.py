@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from layout import frames
-from layout.adapters.importing import category_name, numbered, on_wall, ring_and_corner, with_support
+from layout.adapters.importing import category_name, new_id, on_wall, ring_and_corner, with_support
 from layout.assets import AssetRow
 from layout.geometry import Point
 from layout.schema import ROOM_TYPES, Door, Room, RoomType, Scene, SceneObject, Window
@@ -82,7 +82,6 @@ def _add_hole(
 
 
 def _objects(rows: list[Any], corner: Point, models: Mapping[str, AssetRow]) -> list[SceneObject]:
-    seen: dict[str, int] = {}
     objects: list[SceneObject] = []
     by_index: dict[Any, str] = {}
     for i, row in enumerate(rows):
@@ -92,7 +91,7 @@ def _objects(rows: list[Any], corner: Point, models: Mapping[str, AssetRow]) -> 
         except ValueError as error:
             raise ValueError(f"object[{i}] ({row.get('modelId')}): {error}") from error
         category, size = _model(row, scale, models)
-        name = numbered(category, seen)
+        name = new_id(row.get("id"), category, by_index.values())
         by_index[row.get("index", i)] = name
         pos = (round(100 * x - corner[0], 4), round(100 * y - corner[1], 4), round(100 * z, 4))
         objects.append(SceneObject(id=name, category=category, size=size, yaw=yaw, pos=pos))

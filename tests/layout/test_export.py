@@ -11,6 +11,7 @@ import trimesh
 from layout import frames
 from layout.adapters import procthor, sceneeval
 from layout.assets import AssetFile, AssetRow, box
+from layout.checks import check
 from layout.export import EXPORTS, SUFFIXES, habitat, thor
 from layout.export import sceneeval as sceneeval_export
 from layout.export.glb import glb_bytes
@@ -19,6 +20,7 @@ from layout.furniture import SHAPES, parts
 from layout.geometry import signed_area
 from layout.schema import Door, Room, Scene, Window
 from layout.shell import THICKNESS, triangles, wall_pieces
+from layout.synthesis import rooms
 
 from .conftest import L_SHAPE, thing
 
@@ -163,19 +165,36 @@ def test_sceneeval_states_come_back(furnished):
     assert same(back, furnished)
 
 
+def test_rooms_of_every_shape_and_type_come_back_without_a_fault():
+    for drawn in rooms(5, 12):
+        for back in (
+            procthor.read_house(thor.house(drawn.scene))[0],
+            sceneeval.read_state(sceneeval_export.state(drawn.scene)),
+        ):
+            assert same(back, drawn.scene)
+            assert not check(back).violations
+
+
+def test_foreign_ids_are_numbered_by_category(furnished):
+    house = thor.house(furnished)
+    house["objects"][1]["id"] = "Chair|0|3"
+    (back,) = procthor.read_house(house)
+    assert sorted(back.by_id) == sorted(furnished.by_id)
+
+
+def where(room, openings):
+    """Both ends of every opening, in an order that does not depend on the file's."""
+    ends = (room.walls[o.wall].at(o.start) + room.walls[o.wall].at(o.end) for o in openings)
+    return sorted(tuple(round(v, 2) for v in spot) for spot in ends)
+
+
 def same(back, scene):
     assert back.room == scene.room.model_copy(
         update={"polygon": back.room.polygon, "doors": back.room.doors, "windows": back.room.windows}
     )
     assert sorted(back.room.polygon) == sorted(scene.room.polygon)
     for mine, theirs in ((scene.room.doors, back.room.doors), (scene.room.windows, back.room.windows)):
-        for a, b in zip(mine, theirs, strict=True):
-            spots = [
-                room.walls[o.wall].at(m)
-                for room, o in ((scene.room, a), (back.room, b))
-                for m in (o.start, o.end)
-            ]
-            assert spots[:2] == [pytest.approx(p, abs=0.01) for p in spots[2:]]
+        assert where(back.room, theirs) == [pytest.approx(spot, abs=0.01) for spot in where(scene.room, mine)]
     for o in scene.objects:
         other = back.by_id[o.id]
         assert (other.category, other.on) == (o.category, o.on)
