@@ -65,7 +65,9 @@ def _add_file(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--sizes", type=Path, help="sizes of models that a procthor or sceneeval file only names"
     )
-    sub.add_argument("--room-type", choices=ROOM_TYPES, help="of a sceneeval file that does not say it")
+    sub.add_argument(
+        "--room-type", choices=ROOM_TYPES, help="of a sceneeval or ssr file that does not say it"
+    )
     sub.add_argument(
         "--any-category", action="store_true", help="read objects that the catalogue does not know"
     )
@@ -237,7 +239,7 @@ def _add_export(sub: argparse.ArgumentParser) -> None:
     _add_file(sub)
     _add_output(
         sub,
-        "file to write; its ending says the format (.glb, .obj, .thor.json, .scene_instance.json, .sceneeval.json)",
+        "file to write; its ending says the format (.glb, .obj, .thor.json, .scene_instance.json, .sceneeval.json, .ssr.json)",
     )
     sub.add_argument("--to", choices=tuple(EXPORTS), help="the format, whatever the ending")
     sub.add_argument(

@@ -15,7 +15,7 @@ from layout.catalogue import category
 from layout.schema import RoomType, Scene, Spec
 
 UNITS = {"cm": 1.0, "m": 100.0, "ft": 30.48}
-FORMATS = ("rewright", "layoutgpt", "procthor", "sceneeval")
+FORMATS = ("rewright", "layoutgpt", "procthor", "sceneeval", "ssr")
 
 
 @dataclass(frozen=True)
@@ -178,9 +178,16 @@ def _sceneeval(value: Any, place: str, how: Reading) -> list[ReadRoom]:
     return [ReadRoom(place, read_state(value, models, how.room_type))]
 
 
+def _ssr(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    from layout.adapters.ssr import read_ssr
+
+    return [ReadRoom(place, read_ssr(value, how.room_type))]
+
+
 _READERS: dict[str, Callable[[Any, str, Reading], list[ReadRoom]]] = {
     "rewright": _rewright,
     "layoutgpt": _layoutgpt,
     "procthor": _procthor,
     "sceneeval": _sceneeval,
+    "ssr": _ssr,
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from layout.assets import Retriever
-from layout.export import glb, habitat, obj, sceneeval, thor
+from layout.export import glb, habitat, obj, sceneeval, ssr, thor
 from layout.schema import Scene
 
 Writer = Callable[[Scene, Path, Retriever], list[Path]]
@@ -17,6 +17,7 @@ EXPORTS: dict[str, Writer] = {
     "thor": thor.write,
     "habitat": habitat.write,
     "sceneeval": sceneeval.write,
+    "ssr": ssr.write,
 }
 SUFFIXES: dict[str, str] = {
     "glb": ".glb",
@@ -24,6 +25,7 @@ SUFFIXES: dict[str, str] = {
     "thor": ".thor.json",
     "habitat": habitat.SUFFIX,
     "sceneeval": ".sceneeval.json",
+    "ssr": ".ssr.json",
 }
 
 __all__ = ["EXPORTS", "SUFFIXES", "Writer"]

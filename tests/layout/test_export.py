@@ -9,11 +9,12 @@ import pytest
 import trimesh
 
 from layout import frames
-from layout.adapters import procthor, sceneeval
+from layout.adapters import procthor, sceneeval, ssr
 from layout.assets import AssetFile, AssetRow, box
 from layout.checks import check
 from layout.export import EXPORTS, SUFFIXES, habitat, thor
 from layout.export import sceneeval as sceneeval_export
+from layout.export import ssr as ssr_export
 from layout.export.glb import glb_bytes
 from layout.export.mesh import furniture_mesh, object_meshes, prism, room_meshes
 from layout.furniture import SHAPES, parts
@@ -125,6 +126,26 @@ def test_sceneeval_puts_the_marker_before_the_chair(yaw):
     # The model is a unit cube, y up: our cm in it are shares of the chair's size.
     model = frames.to_y_up((AHEAD[0] / 50, AHEAD[1] / 60, AHEAD[2] / 90))
     assert chair @ [*model, 1] == pytest.approx(mug[:, 3], abs=1e-5)
+
+
+@pytest.mark.parametrize("yaw", YAWS)
+def test_ssr_puts_the_marker_before_the_chair_and_comes_back(yaw):
+    scene = chair_and_marker(yaw)
+    value = ssr_export.ssr(scene)
+    chair, mug = value["objects"]
+    x, y, z, w = chair["rot"]
+    v = np.array(frames.to_y_up([c / 100 for c in AHEAD]))
+    turned = v + 2 * np.cross((x, y, z), np.cross((x, y, z), v) + w * v)
+    assert turned + chair["pos"] == pytest.approx(np.array(mug["pos"]), abs=1e-3)
+    back = ssr.read_ssr(value)
+    assert (back.room.polygon, back.objects[0].id) == (scene.room.polygon, "desk_chair_1")
+    for a, b in zip(scene.objects, back.objects, strict=True):
+        assert b.pos == pytest.approx(a.pos, abs=0.02)
+        assert (b.size, b.yaw) == (pytest.approx(a.size), pytest.approx(a.yaw, abs=1e-3))
+    with pytest.raises(ValueError, match="'bounds_bottom' is missing"):
+        ssr.read_ssr({"room_type": "bedroom"})
+    with pytest.raises(ValueError, match="'all' is none of ours"):
+        ssr.read_ssr(value | {"room_type": "all"})
 
 
 @pytest.mark.parametrize("name", EXPORTS)
