@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from layout.catalogue import category
-from layout.schema import RoomType, Scene, Spec
+from layout.schema import ROOM_TYPES, RoomType, Scene, Spec
 
 UNITS = {"cm": 1.0, "m": 100.0, "ft": 30.48}
 FORMATS = ("rewright", "layoutgpt", "procthor", "sceneeval", "ssr")
@@ -191,3 +192,33 @@ _READERS: dict[str, Callable[[Any, str, Reading], list[ReadRoom]]] = {
     "sceneeval": _sceneeval,
     "ssr": _ssr,
 }
+
+
+def add_file_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", help="rooms as JSON or JSON lines; - reads standard input")
+    sub.add_argument(
+        "--format", choices=FORMATS, default="rewright", help="whose format it is (default rewright)"
+    )
+    sub.add_argument(
+        "--units", choices=tuple(UNITS), default="cm", help="of the lengths in a rewright file (default cm)"
+    )
+    sub.add_argument(
+        "--sizes", type=Path, help="sizes of models that a procthor or sceneeval file only names"
+    )
+    sub.add_argument(
+        "--room-type", choices=ROOM_TYPES, help="of a sceneeval or ssr file that does not say it"
+    )
+    sub.add_argument(
+        "--any-category", action="store_true", help="read objects that the catalogue does not know"
+    )
+
+
+def read_arguments(args: argparse.Namespace) -> list[ReadRoom]:
+    how = Reading(args.format, args.units, args.sizes, args.room_type, args.any_category)
+    rooms = read_rooms(args.file, how)
+    k = getattr(args, "room", None)
+    if k is None:
+        return rooms
+    if not 0 <= k < len(rooms):
+        raise ValueError(f"--room {k}: the file has the rooms 0 to {len(rooms) - 1}")
+    return [rooms[k]]

@@ -207,3 +207,11 @@ def test_wrong_arguments_of_synth_are_refused_before_work(tmp_path, capsys):
     (tmp_path / "y").mkdir()
     (tmp_path / "y" / "mine.txt").write_text("")
     assert "not empty" in failed(capsys, "synth", "--count", "1", "--output", str(tmp_path / "y"))
+
+
+@pytest.mark.parametrize("sub", ["synth", "check", "metrics", "render", "export", "view", "navigate"])
+def test_every_sub_command_teaches_with_examples(sub, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["layout", sub, "--help"])
+    assert stop.value.code == 0
+    assert f"examples:\n  rewright layout {sub}" in capsys.readouterr().out
