@@ -28,6 +28,10 @@ COMMANDS = {
     "generate": ("recipes.generate", "make images of a prompt"),
     "evaluate": ("recipes.evaluate", "measure a rewriter against its baselines on the same seeds"),
     "report": ("recipes.report", "write report.html of an evaluation"),
+    "layout": (
+        "recipes.layout_cli",
+        "furnished 3D rooms: make, check, measure, draw, export, view, navigate",
+    ),
     "serve": ("recipes.serve", "serve a rewriter over HTTP"),
     "cache": ("recipes.cache", "look at or clear the cache of images and scores"),
     "doctor": ("recipes.doctor", "what is installed, what is missing, how to get it"),

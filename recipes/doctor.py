@@ -42,6 +42,7 @@ ESSENTIAL = {  # distribution: (what it is for, how to get it)
     "safetensors": ("weights", "make env"),
     "pillow": ("images", "make env"),
     "scipy": ("the judge", "make env"),
+    "trimesh": ("3D export of rooms", "make env"),
     "jinja2": ("reports", "make env"),
     "rich": ("progress", "make env"),
 }

@@ -9,7 +9,7 @@ import pytest
 from recipes.cli import COMMANDS, main
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [DOCS / "quickstart.md", DOCS / "your-own-model.md", DOCS / "preference-data.md"]
+PAGES = [DOCS / "quickstart.md", DOCS / "your-own-model.md", DOCS / "preference-data.md", DOCS / "layout.md"]
 
 
 def block(page: Path, mark: str) -> str:
@@ -64,3 +64,11 @@ def test_every_command_on_a_page_exists(page):
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_commands_and_the_python_of_the_layout_page_run_and_draw_its_picture(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in block(DOCS / "layout.md", "commands").strip().splitlines():
+        assert main(shlex.split(command)[1:]) == 0, command
+    assert Path("room_plan.png").read_bytes() == (DOCS / "room_plan.png").read_bytes()
+    exec(compile(block(DOCS / "layout.md", "python"), "layout.md", "exec"), {})

@@ -1,0 +1,31 @@
+"""Scenes for other programs. A writer takes (scene, path, assets) and returns the files it wrote, the one asked for first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from layout.assets import Retriever
+from layout.export import glb, habitat, obj, sceneeval, ssr, thor
+from layout.schema import Scene
+
+Writer = Callable[[Scene, Path, Retriever], list[Path]]
+
+EXPORTS: dict[str, Writer] = {
+    "glb": glb.write,
+    "obj": obj.write,
+    "thor": thor.write,
+    "habitat": habitat.write,
+    "sceneeval": sceneeval.write,
+    "ssr": ssr.write,
+}
+SUFFIXES: dict[str, str] = {
+    "glb": ".glb",
+    "obj": ".obj",
+    "thor": ".thor.json",
+    "habitat": habitat.SUFFIX,
+    "sceneeval": ".sceneeval.json",
+    "ssr": ".ssr.json",
+}
+
+__all__ = ["EXPORTS", "SUFFIXES", "Writer"]

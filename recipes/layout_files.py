@@ -1,0 +1,224 @@
+"""Furnished rooms from files: our JSON or JSON lines in any unit, and other projects' formats. Errors say the file, the room and the place."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from layout.catalogue import category
+from layout.schema import ROOM_TYPES, RoomType, Scene, Spec
+
+UNITS = {"cm": 1.0, "m": 100.0, "ft": 30.48}
+FORMATS = ("rewright", "layoutgpt", "procthor", "sceneeval", "ssr")
+
+
+@dataclass(frozen=True)
+class ReadRoom:
+    """A room of a file: how to call it, the scene, and what was asked for where the file says so."""
+
+    name: str
+    scene: Scene
+    spec: Spec | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is to be read; `assets` is a table of sizes for formats that only name their models."""
+
+    format: str = "rewright"
+    units: str = "cm"
+    assets: Path | None = None
+    room_type: RoomType | None = None
+    any_category: bool = False
+
+
+def read_rooms(path: str, how: Reading) -> list[ReadRoom]:
+    """Every room in a file, "-" being standard input. Raises ValueError or OSError that names the place."""
+    text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    shown = "standard input" if path == "-" else path
+    if not text.strip():
+        raise ValueError(f"{shown} is empty; give a room as JSON, or one a line")
+    found: list[ReadRoom] = []
+    for place, value in _values(text, shown):
+        try:
+            found += _READERS[how.format](value, place, how)
+        except ValidationError as error:
+            raise ValueError(f"{place}: {_explained(error, how)}") from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{place}: no room in the format {how.format!r} ({type(error).__name__}: {error})"
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error
+    return found
+
+
+def _values(text: str, shown: str) -> Iterator[tuple[str, Any]]:
+    """The JSON values of a text with where each is: the text as a whole, a list's items, or its lines."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+        if len(lines) < 2 or not _is_json(lines[0][1]):
+            raise ValueError(
+                f"{shown}: no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+            ) from error
+        for n, line in lines:
+            try:
+                yield f"{shown} line {n}", json.loads(line)
+            except json.JSONDecodeError as broken:
+                raise ValueError(
+                    f"{shown} line {n}: no JSON: {broken.msg} in column {broken.colno}"
+                ) from broken
+        return
+    if isinstance(value, list):
+        yield from ((f"{shown} item {i}", item) for i, item in enumerate(value))
+    else:
+        yield shown, value
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def _rewright(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    if not isinstance(value, dict):
+        raise ValueError(f'a room is a JSON object with "room" and "objects", not {type(value).__name__}')
+    if "polygon" in value:  # an empty room, without the scene around it
+        value = {"room": value}
+    if "room" not in value:
+        raise ValueError(f'the key "room" is missing; there are: {", ".join(map(str, value)) or "none"}')
+    scene = Scene.model_validate(
+        {"room": _scaled_room(value["room"], how), "objects": _scaled_objects(value.get("objects", []), how)}
+    )
+    if not how.any_category:
+        for o in scene.objects:
+            try:
+                category(o.category)
+            except ValueError as error:
+                raise ValueError(
+                    f"object {o.id!r}: {error} (--any-category reads it; its geometry alone is then checked)"
+                ) from error
+    asked = value.get("spec") or (value.get("instruction") or {}).get("spec")
+    return [ReadRoom(str(value.get("id") or place), scene, Spec.model_validate(asked) if asked else None)]
+
+
+def _scaled_room(room: Any, how: Reading) -> Any:
+    """Lengths in centimetres, whatever unit they came in; what is no length or no number stays for the schema to refuse."""
+    if how.units == "cm" or not isinstance(room, dict):
+        return room
+    lengths = {"height", "start", "end", "sill", "head"}
+    scaled = {key: _times(v, how) if key in {*lengths, "polygon"} else v for key, v in room.items()}
+    for kind in ("doors", "windows"):
+        if isinstance(room.get(kind), list):
+            scaled[kind] = [_scaled_room(opening, how) for opening in room[kind]]
+    return scaled
+
+
+def _scaled_objects(objects: Any, how: Reading) -> Any:
+    if how.units == "cm" or not isinstance(objects, list):
+        return objects
+    return [
+        {key: _times(v, how) if key in ("size", "pos") else v for key, v in o.items()}
+        if isinstance(o, dict)
+        else o
+        for o in objects
+    ]
+
+
+def _times(value: Any, how: Reading) -> Any:
+    if isinstance(value, list):
+        return [_times(v, how) for v in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return round(value * UNITS[how.units], 4)
+    return value
+
+
+def _explained(error: ValidationError, how: Reading) -> str:
+    """The first few faults with their paths, and the option that would help."""
+    said = []
+    for e in error.errors(include_url=False)[:3]:
+        path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in e["loc"]).lstrip(".")
+        said.append(f"{path}: {e['msg']}" if path else e["msg"])
+    more = len(error.errors()) - 3
+    text = "; ".join(said) + (f"; and {more} more" if more > 0 else "")
+    if "were these metres?" in text and how.units == "cm":
+        text += " If so, give --units m."
+    return text
+
+
+def _layoutgpt(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    from layout.adapters.layoutgpt import read_scene
+
+    return [ReadRoom(str(value.get("query_id") or place), read_scene(value))]
+
+
+def _procthor(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    from layout.adapters.procthor import read_house, read_sizes
+
+    scenes = read_house(value, read_sizes(how.assets) if how.assets else None)
+    return [ReadRoom(f"{place} room {i}", scene) for i, scene in enumerate(scenes)]
+
+
+def _sceneeval(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    from layout.adapters.sceneeval import read_state
+    from layout.assets import read_rows
+
+    models = {row.id: row for row in read_rows(how.assets)} if how.assets else None
+    return [ReadRoom(place, read_state(value, models, how.room_type))]
+
+
+def _ssr(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    from layout.adapters.ssr import read_ssr
+
+    return [ReadRoom(place, read_ssr(value, how.room_type))]
+
+
+_READERS: dict[str, Callable[[Any, str, Reading], list[ReadRoom]]] = {
+    "rewright": _rewright,
+    "layoutgpt": _layoutgpt,
+    "procthor": _procthor,
+    "sceneeval": _sceneeval,
+    "ssr": _ssr,
+}
+
+
+def add_file_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", help="rooms as JSON or JSON lines; - reads standard input")
+    sub.add_argument(
+        "--format", choices=FORMATS, default="rewright", help="whose format it is (default rewright)"
+    )
+    sub.add_argument(
+        "--units", choices=tuple(UNITS), default="cm", help="of the lengths in a rewright file (default cm)"
+    )
+    sub.add_argument(
+        "--sizes", type=Path, help="sizes of models that a procthor or sceneeval file only names"
+    )
+    sub.add_argument(
+        "--room-type", choices=ROOM_TYPES, help="of a sceneeval or ssr file that does not say it"
+    )
+    sub.add_argument(
+        "--any-category", action="store_true", help="read objects that the catalogue does not know"
+    )
+
+
+def read_arguments(args: argparse.Namespace) -> list[ReadRoom]:
+    how = Reading(args.format, args.units, args.sizes, args.room_type, args.any_category)
+    rooms = read_rooms(args.file, how)
+    k = getattr(args, "room", None)
+    if k is None:
+        return rooms
+    if not 0 <= k < len(rooms):
+        raise ValueError(f"--room {k}: the file has the rooms 0 to {len(rooms) - 1}")
+    return [rooms[k]]
