@@ -14,6 +14,7 @@ from importlib import import_module
 RECIPES = {
     "diffusion_pref": "recipes.diffusion_pref",
     "generator": "recipes.generator_run",
+    "layout_sft": "recipes.layout_sft",
     "rewriter_grpo": "recipes.rewriter_grpo",
     "rewriter_sft": "recipes.rewriter_sft",
 }
