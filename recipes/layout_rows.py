@@ -19,7 +19,9 @@ from layout.serialise import answer_text, carriers_first, prompt_text
 from layout.synthesis import MIX, draw, split_of
 from layout.transform import mirrored, quarter_turned
 
+GROUP = 16  # micro-batches whose rows are sorted by length together
 Split = Literal["train", "validation", "test"]
+LOWER_CASE = 0.2  # share of the requests without any capital letter
 MAX_DRAWS = 500  # of rooms until one is of the split; one in twenty is a test room
 
 
@@ -29,11 +31,12 @@ class Row:
 
     scene: Scene
     instruction: Instruction
+    request: str  # the instruction as somebody typed it
     plan: bool
 
     @property
     def prompt(self) -> str:
-        return prompt_text(self.scene.room, self.instruction.text, plan=self.plan)
+        return prompt_text(self.scene.room, self.request, plan=self.plan)
 
     @property
     def completion(self) -> str:
@@ -46,7 +49,8 @@ def row(seed: int, split: Split, index: int, *, plan_share: float = 0.85) -> Row
     kind = rng.choices(list(MIX), list(MIX.values()))[0]
     scene = scene_of(kind, f"{seed}/{split}/{index}", split, rng)
     instruction = instruct(scene, f"{seed}/{split}/{index}", held_out=split != "train")
-    return Row(scene, instruction, rng.random() < plan_share)
+    request = instruction.text.lower() if rng.random() < LOWER_CASE else instruction.text
+    return Row(scene, instruction, request, rng.random() < plan_share)
 
 
 def scene_of(kind: RoomType, seed: str, split: Split, rng: random.Random) -> Scene:
@@ -64,31 +68,36 @@ def scene_of(kind: RoomType, seed: str, split: Split, rng: random.Random) -> Sce
 
 
 class RowReader:
-    """Rows as token ids, in groups of `group` rows that are sorted by length, so that a batch of one group needs little padding.
+    """Rows as token ids, in groups of GROUP micro-batches whose rows are of like length, so that little is padding.
 
-    A group is what one optimizer step reads; sorting inside it changes no gradient. Raises ValueError for a row longer than `max_length`:
-    an answer that is cut off teaches to stop in the middle.
+    A group is sorted by length, cut into micro-batches and these are shuffled: what an optimizer step reads has no length of its own.
+    Raises ValueError for a row longer than `max_length`: an answer that is cut off teaches to stop in the middle.
     """
 
     def __init__(
-        self, tokenizer: Any, *, seed: int, split: Split, plan_share: float, max_length: int, group: int = 1
+        self, tokenizer: Any, *, seed: int, split: Split, plan_share: float, max_length: int, batch: int
     ) -> None:
         self.tokenizer, self.seed, self.split = tokenizer, seed, split
-        self.plan_share, self.max_length, self.group = plan_share, max_length, group
+        self.plan_share, self.max_length, self.batch = plan_share, max_length, batch
         self._group = lru_cache(maxsize=8)(self._read_group)
 
     def __call__(self, batch: dict[str, Sequence[int]]) -> dict[str, list[list[int]]]:
         """As the transform of a Dataset with the column `row`: indices -> input_ids and labels (-100 on the prompt)."""
-        rows = [self._group(index // self.group)[index % self.group] for index in batch["row"]]
+        size = self.batch * GROUP
+        rows = [self._group(index // size)[index % size] for index in batch["row"]]
         return {
             "input_ids": [prompt + answer for prompt, answer in rows],
             "labels": [[-100] * len(prompt) + answer for prompt, answer in rows],
         }
 
     def _read_group(self, number: int) -> list[tuple[list[int], list[int]]]:
-        indices = range(number * self.group, (number + 1) * self.group)
+        size = self.batch * GROUP
+        indices = range(number * size, (number + 1) * size)
         rows = [self.encode(row(self.seed, self.split, i, plan_share=self.plan_share)) for i in indices]
-        return sorted(rows, key=lambda r: len(r[0]) + len(r[1]))
+        rows.sort(key=lambda r: len(r[0]) + len(r[1]))
+        batches = [rows[k : k + self.batch] for k in range(0, size, self.batch)]
+        random.Random(f"{self.seed}/{self.split}/{number}/order").shuffle(batches)
+        return [r for batch in batches for r in batch]
 
     def encode(self, example: Row) -> tuple[list[int], list[int]]:
         """(prompt ids, answer ids with the end token)."""

@@ -94,9 +94,8 @@ def train(run_args: Any, model_args: Any, data: Any, config: Any) -> int:
         remark(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M weights, {len(tokenizer)} tokens")
         rows = {"tokenizer": tokenizer, "seed": data.rows_seed, "plan_share": data.plan_share}
         rows["max_length"] = config.max_length
-        group = config.per_device_train_batch_size * config.gradient_accumulation_steps
-        read = RowReader(split="train", group=group, **rows)
-        held_out = RowReader(split="validation", group=config.per_device_eval_batch_size, **rows)
+        read = RowReader(split="train", batch=config.per_device_train_batch_size, **rows)
+        held_out = RowReader(split="validation", batch=config.per_device_eval_batch_size, **rows)
         settle(config)
         metrics = Metrics(MetricsLog(output))
         limit = TimeLimit(metrics, run_args.max_seconds)
@@ -127,11 +126,12 @@ def train(run_args: Any, model_args: Any, data: Any, config: Any) -> int:
         raise
     folder = output / RESULT
     save(trainer.accelerator.unwrap_model(trainer.model), tokenizer, folder)
+    a_step = config.per_device_train_batch_size * config.gradient_accumulation_steps * config.world_size
     losses = eval_losses(trainer.state.log_history)
     summary = {
         "steps": trainer.state.global_step,
         "seconds": round(MetricsLog(output).seconds(), 1),
-        "rooms": min(data.rooms, trainer.state.global_step * group),
+        "rooms": min(data.rooms, trainer.state.global_step * a_step),
         "eval_loss": losses[-1] if losses else None,
     }
     part = output / "summary.part"
@@ -164,8 +164,6 @@ def load(args: Any, config: Any) -> tuple[Any, Any]:
                 f"base_model: {args.base_model!r} cannot be loaded: {str(error).splitlines()[0]} "
                 f"Give new, layout (embedded), a folder, or a hub id with HF_HUB_OFFLINE=0"
             ) from error
-    if config.bf16 and config.use_cpu:
-        model.set_attn_implementation("eager")  # the backward pass of the fused one is slow on CPUs
     return tokenizer, with_adapter(model, args, config.seed) if args.lora_r else model
 
 

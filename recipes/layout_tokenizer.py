@@ -78,7 +78,7 @@ def request_texts() -> list[str]:
     said += [*PAIR_PHRASES.values(), *ROOM_PHRASES.values()]
     said += ["a an the both all of and but no some with other x m cm ft", "bedroom living room kitchen bathroom"]
     said += ["room height corners door wall from to opens in out window sill head request keep living_room"]
-    return said + [text[0].upper() + text[1:] for text in said]
+    return said + [text[0].upper() + text[1:] for text in said] + [text.lower() for text in said]
 
 
 def build() -> Any:
