@@ -1,0 +1,254 @@
+"""From a request and an empty room to a furnished one: plan, objects, validator, repair.
+
+A layout model writes its plan first; the ids in *that* plan, the room and the user's words alone make the schema to which its objects are
+held, so every answer parses. Of n answers the one with the least faults is kept, mended within bounds, and what is still wrong or missing
+is said. The language model comes in as a `Backend`; `recipes.layout_backends` has transformers and vLLM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from layout.catalogue import CATALOGUE
+from layout.checks import check
+from layout.instructions import plan_text
+from layout.parse import Parsed, ParseFailure, parse
+from layout.repair import Repaired, cost, repair
+from layout.report import Report
+from layout.schema import CountSpec, Room, Scene, SceneObject, Spec
+from layout.serialise import (
+    MAX_OBJECTS,
+    PLAN_CHARACTERS,
+    answer_schema,
+    carriers_first,
+    ids_in_plan,
+    mentioned,
+    object_json,
+    prompt_text,
+)
+
+OBJECT_CHARACTERS = 160  # no object of the wire is longer; a token is at least one character
+TEMPERATURE = 0.8
+_PLAN_START, _PLAN_END = '{"plan":"', '","objects":'
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """What a text may be: `before`, then a JSON value of `schema` written without spaces, then `after`; or any text of a grammar in EBNF."""
+
+    before: str = ""
+    schema: dict[str, Any] | None = None
+    after: str = ""
+    ebnf: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One text to be completed: the user's prompt, how the answer begins, and what may follow (None: anything)."""
+
+    prompt: str
+    begun: str
+    constraint: Constraint | None
+    max_tokens: int
+
+
+class Backend(Protocol):
+    """A layout model. `complete` returns what follows `begun` for each of the texts, without the end token."""
+
+    def complete(self, asked: Sequence[Asked], *, temperature: float, seed: int) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One answer as the model gave it: its text, and the scene with its report, or why there is none."""
+
+    text: str
+    parsed: Parsed | ParseFailure
+    report: Report | None
+
+    @property
+    def scene(self) -> Scene | None:
+        return self.parsed.scene if isinstance(self.parsed, Parsed) else None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The answers to one request. `best` is the least faulty of them as the model gave it; None when none could be read."""
+
+    room: Room
+    request: str
+    spec: Spec
+    candidates: tuple[Candidate, ...]
+    best: Candidate | None
+    repaired: Repaired | None  # of the best, where it had a fault that repair was asked to mend
+
+    @property
+    def scene(self) -> Scene | None:
+        """The room to use: mended where it was mended."""
+        return self.repaired.scene if self.repaired is not None else self.best.scene if self.best else None
+
+    @property
+    def report(self) -> Report | None:
+        """Of `scene`."""
+        return self.repaired.after if self.repaired is not None else self.best.report if self.best else None
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """What is missing or wrong in the room to use, a sentence each, the grave faults first."""
+        if self.report is None:
+            return ("no answer of the model could be read",)
+        ordered = sorted(self.report.violations, key=lambda v: v.severity)
+        return tuple(v.message for v in ordered)
+
+
+def generate(
+    backend: Backend,
+    room: Room,
+    request: str,
+    *,
+    n: int = 1,
+    plan: bool = True,
+    constrained: bool = True,
+    keep: Sequence[SceneObject] = (),
+    mend: bool = True,
+    temperature: float = TEMPERATURE,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Generated:
+    """Furnish `room` as `request` says, with the best of `n` answers.
+
+    `keep` are pieces that are there already: the answer begins with them, and they keep their pose exactly. `constrained` False lets the
+    model write what it likes. The same arguments give the same answers on the same backend. Raises ValueError for an empty request, n
+    below 1, or kept pieces that make no scene.
+    """
+    request = " ".join(request.split())
+    if not request:
+        raise ValueError("the request is empty; say what the room should be or have")
+    if n < 1:
+        raise ValueError(f"n={n}: give a number of answers from 1 on")
+    kept = carriers_first(Scene(room=room, objects=tuple(keep)))
+    say = progress or (lambda text: None)
+    texts = _answers(backend, kept, request, n, plan, constrained, temperature, seed, say)
+    spec = spec_of(request)
+    candidates = tuple(_candidate(text, room, spec) for text in texts)
+    best = min((c for c in candidates if c.report is not None), key=_badness, default=None)
+    repaired = None
+    if mend and best is not None and best.scene is not None and best.report and best.report.violations:
+        say("mending")
+        repaired = repair(best.scene, spec, locked=frozenset(o.id for o in keep))
+    return Generated(room, request, spec, candidates, best, repaired)
+
+
+def spec_of(request: str) -> Spec:
+    """What the words of a request ask for: the furniture they name. One is at least one; a larger number, or none, is exact."""
+    counts = (
+        CountSpec(category=name, n=n, quantifier="ge" if n == 1 else "eq")
+        for name, n in mentioned(request).items()
+    )
+    return Spec(counts=tuple(counts))
+
+
+def ids_of(plan: str, request: str, kept: Sequence[str] = ()) -> list[str]:
+    """The ids of an answer: the kept pieces, then what the plan promises beyond them; a plan that names nothing promises what the request names.
+
+    A plan counts by category, so kept pieces of the user's own ids are counted against their category.
+    """
+    planned = ids_in_plan(plan)
+    if len(planned) <= len(kept):
+        wanted = mentioned(request).items()
+        planned = [*planned, *(f"{name}_{k}" for name, n in wanted for k in range(1, n + 1))]
+    new = [name for name in dict.fromkeys(planned) if name not in kept]
+    return [*kept, *new][: max(MAX_OBJECTS, len(kept))]
+
+
+def plan_grammar(begun: bool) -> str:
+    """EBNF of a plan and the beginning of the objects, where the plan is over; `begun` when its first words are there already.
+
+    The beginning belongs to it because a tokenizer may have the plan's last quote and what follows as one token.
+    """
+    start = "" if begun else f"{json.dumps(_PLAN_START)} "
+    names = " | ".join(json.dumps(name) for name in CATALOGUE)
+    end = json.dumps(_PLAN_END + '[{"id":"')
+    return f"root ::= {start}[a-z0-9_; ]{{1,{PLAN_CHARACTERS}}} {end} name\nname ::= {names} | \"\"\n"
+
+
+def _answers(
+    backend: Backend,
+    kept: Scene,
+    request: str,
+    n: int,
+    plan: bool,
+    constrained: bool,
+    temperature: float,
+    seed: int,
+    say: Callable[[str], None],
+) -> list[str]:
+    """n whole texts of the wire."""
+    prompt = prompt_text(kept.room, request, plan=plan)
+    if not plan or not constrained:
+        begun = _PLAN_START + plan_text(kept) + "; " if plan and kept.objects else ""
+        constraint = Constraint(schema=answer_schema(kept.room, request, plan=plan)) if constrained else None
+        most = PLAN_CHARACTERS + MAX_OBJECTS * OBJECT_CHARACTERS
+        say(f"{n} answers")
+        asked = [Asked(prompt, begun, constraint, most)] * n
+        return [begun + text for text in backend.complete(asked, temperature=temperature, seed=seed)]
+    begun = _PLAN_START + plan_text(kept) + "; " if kept.objects else ""
+    constraint = Constraint(ebnf=plan_grammar(bool(begun)))
+    say(f"{n} plans")
+    asked = [Asked(prompt, begun, constraint, PLAN_CHARACTERS)] * n
+    written = backend.complete(asked, temperature=temperature, seed=seed)
+    plans = [_plan_in(begun + text) for text in written]
+    say(f"{n} rooms")
+    asked = [_objects_asked(kept, request, prompt, text) for text in plans]
+    rest = backend.complete(asked, temperature=temperature, seed=_seed(seed, "objects"))
+    return [a.begun + text for a, text in zip(asked, rest, strict=True)]
+
+
+def _plan_in(text: str) -> str:
+    """The plan in the beginning of an answer; one that was cut off in the middle loses its last words."""
+    plan = text.removeprefix(_PLAN_START)
+    if '"' in plan:
+        return plan.partition('"')[0]
+    return plan.rpartition("; ")[0]
+
+
+def _objects_asked(kept: Scene, request: str, prompt: str, plan: str) -> Asked:
+    """The objects of a plan, to be written after it: each with its id, in the plan's order, the kept ones as they are."""
+    names = [o.id for o in kept.objects]
+    ids = ids_of(plan, request, names)
+    whole = answer_schema(kept.room, ids=ids, plan=False)["properties"]["objects"]
+    items = list(whole["prefixItems"])
+    items[: len(names)] = [_exactly(o) for o in kept.objects]
+    schema = {**whole, "prefixItems": items}
+    room = OBJECT_CHARACTERS * (len(ids) + 1)
+    return Asked(prompt, _PLAN_START + plan, Constraint(_PLAN_END, schema, "}"), room)
+
+
+def _exactly(o: SceneObject) -> dict[str, Any]:
+    """A schema that only this object fulfils."""
+    fixed = {name: {"const": value} for name, value in object_json(o).items()}
+    return {
+        "type": "object",
+        "properties": fixed,
+        "required": list(fixed),
+        "additionalProperties": False,
+    }
+
+
+def _candidate(text: str, room: Room, spec: Spec) -> Candidate:
+    parsed = parse(text, room)
+    report = check(parsed.scene, spec) if isinstance(parsed, Parsed) else None
+    return Candidate(text, parsed, report)
+
+
+def _badness(candidate: Candidate) -> tuple[int, float, int, float]:
+    assert candidate.report is not None, candidate.parsed
+    return cost(candidate.report)
+
+
+def _seed(seed: int, purpose: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:4], "big")
