@@ -32,6 +32,7 @@ from layout.serialise import (
 )
 
 OBJECT_CHARACTERS = 160  # no object of the wire is longer; a token is at least one character
+FREE_TOKENS = 1400  # of an answer without a plan's bound on it
 TEMPERATURE = 0.8
 _PLAN_START, _PLAN_END = '{"plan":"', '","objects":'
 
@@ -54,6 +55,14 @@ class Asked:
     begun: str
     constraint: Constraint | None
     max_tokens: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request for a room, empty or with furniture that stays."""
+
+    kept: Scene
+    request: str
 
 
 class Backend(Protocol):
@@ -131,14 +140,20 @@ def generate(
     if n < 1:
         raise ValueError(f"n={n}: give a number of answers from 1 on")
     kept = carriers_first(Scene(room=room, objects=tuple(keep)))
-    say = progress or (lambda text: None)
-    texts = _answers(backend, kept, request, n, plan, constrained, temperature, seed, say)
+    texts = answers(
+        backend,
+        [Job(kept, request)] * n,
+        plan=plan,
+        constrained=constrained,
+        temperature=temperature,
+        seed=seed,
+        progress=progress,
+    )
     spec = spec_of(request)
-    candidates = tuple(_candidate(text, room, spec) for text in texts)
+    candidates = tuple(candidate(text, room, spec) for text in texts)
     best = min((c for c in candidates if c.report is not None), key=_badness, default=None)
     repaired = None
     if mend and best is not None and best.scene is not None and best.report and best.report.violations:
-        say("mending")
         repaired = repair(best.scene, spec, locked=frozenset(o.id for o in keep))
     return Generated(room, request, spec, candidates, best, repaired)
 
@@ -173,39 +188,44 @@ def plan_grammar(begun: bool) -> str:
     start = "" if begun else f"{json.dumps(_PLAN_START)} "
     names = " | ".join(json.dumps(name) for name in CATALOGUE)
     end = json.dumps(_PLAN_END + '[{"id":"')
-    return f"root ::= {start}[a-z0-9_; ]{{1,{PLAN_CHARACTERS}}} {end} name\nname ::= {names} | \"\"\n"
+    return f'root ::= {start}[a-z0-9_; ]{{1,{PLAN_CHARACTERS}}} {end} name\nname ::= {names} | ""\n'
 
 
-def _answers(
+def answers(
     backend: Backend,
-    kept: Scene,
-    request: str,
-    n: int,
-    plan: bool,
-    constrained: bool,
-    temperature: float,
-    seed: int,
-    say: Callable[[str], None],
+    jobs: Sequence[Job],
+    *,
+    plan: bool = True,
+    constrained: bool = True,
+    temperature: float = TEMPERATURE,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """n whole texts of the wire."""
-    prompt = prompt_text(kept.room, request, plan=plan)
-    if not plan or not constrained:
-        begun = _PLAN_START + plan_text(kept) + "; " if plan and kept.objects else ""
-        constraint = Constraint(schema=answer_schema(kept.room, request, plan=plan)) if constrained else None
-        most = PLAN_CHARACTERS + MAX_OBJECTS * OBJECT_CHARACTERS
-        say(f"{n} answers")
-        asked = [Asked(prompt, begun, constraint, most)] * n
-        return [begun + text for text in backend.complete(asked, temperature=temperature, seed=seed)]
-    begun = _PLAN_START + plan_text(kept) + "; " if kept.objects else ""
-    constraint = Constraint(ebnf=plan_grammar(bool(begun)))
-    say(f"{n} plans")
-    asked = [Asked(prompt, begun, constraint, PLAN_CHARACTERS)] * n
-    written = backend.complete(asked, temperature=temperature, seed=seed)
-    plans = [_plan_in(begun + text) for text in written]
-    say(f"{n} rooms")
-    asked = [_objects_asked(kept, request, prompt, text) for text in plans]
+    """One text of the wire for each job, of which many may be for one room."""
+    say = progress or (lambda text: None)
+    drafts = [_draft(job, plan, constrained) for job in jobs]
+    if not (plan and constrained):
+        say(f"{len(jobs)} answers")
+        rest = backend.complete(drafts, temperature=temperature, seed=seed)
+        return [draft.begun + text for draft, text in zip(drafts, rest, strict=True)]
+    say(f"{len(jobs)} plans")
+    written = backend.complete(drafts, temperature=temperature, seed=seed)
+    plans = [_plan_in(draft.begun + text) for draft, text in zip(drafts, written, strict=True)]
+    say(f"{len(jobs)} rooms")
+    asked = [_objects_asked(*parts) for parts in zip(jobs, drafts, plans, strict=True)]
     rest = backend.complete(asked, temperature=temperature, seed=_seed(seed, "objects"))
     return [a.begun + text for a, text in zip(asked, rest, strict=True)]
+
+
+def _draft(job: Job, plan: bool, constrained: bool) -> Asked:
+    """The first text asked for: a plan that will bind the objects, or the whole answer at once."""
+    kept, request = job.kept, job.request
+    prompt = prompt_text(kept.room, request, plan=plan)
+    begun = _PLAN_START + plan_text(kept) + "; " if plan and kept.objects else ""
+    if plan and constrained:
+        return Asked(prompt, begun, Constraint(ebnf=plan_grammar(bool(begun))), PLAN_CHARACTERS)
+    constraint = Constraint(schema=answer_schema(kept.room, request, plan=plan)) if constrained else None
+    return Asked(prompt, begun, constraint, FREE_TOKENS)
 
 
 def _plan_in(text: str) -> str:
@@ -216,16 +236,17 @@ def _plan_in(text: str) -> str:
     return plan.rpartition("; ")[0]
 
 
-def _objects_asked(kept: Scene, request: str, prompt: str, plan: str) -> Asked:
+def _objects_asked(job: Job, draft: Asked, plan: str) -> Asked:
     """The objects of a plan, to be written after it: each with its id, in the plan's order, the kept ones as they are."""
+    kept = job.kept
     names = [o.id for o in kept.objects]
-    ids = ids_of(plan, request, names)
+    ids = ids_of(plan, job.request, names)
     whole = answer_schema(kept.room, ids=ids, plan=False)["properties"]["objects"]
     items = list(whole["prefixItems"])
     items[: len(names)] = [_exactly(o) for o in kept.objects]
     schema = {**whole, "prefixItems": items}
     room = OBJECT_CHARACTERS * (len(ids) + 1)
-    return Asked(prompt, _PLAN_START + plan, Constraint(_PLAN_END, schema, "}"), room)
+    return Asked(draft.prompt, _PLAN_START + plan, Constraint(_PLAN_END, schema, "}"), room)
 
 
 def _exactly(o: SceneObject) -> dict[str, Any]:
@@ -239,7 +260,8 @@ def _exactly(o: SceneObject) -> dict[str, Any]:
     }
 
 
-def _candidate(text: str, room: Room, spec: Spec) -> Candidate:
+def candidate(text: str, room: Room, spec: Spec) -> Candidate:
+    """A model's text read and checked."""
     parsed = parse(text, room)
     report = check(parsed.scene, spec) if isinstance(parsed, Parsed) else None
     return Candidate(text, parsed, report)

@@ -12,7 +12,8 @@ _TYPES: dict[str, RoomType] = {
 }  # fmt: skip
 _CENTIMETRES = {"m": 100.0, "cm": 1.0, "mm": 0.1, "ft": 30.48, "feet": 30.48, "'": 30.48}
 _SIZE = re.compile(
-    r"(\d+(?:\.\d+)?)\s*(m|cm|mm|ft|feet|')?\s*(?:x|×|by)\s*(\d+(?:\.\d+)?)\s*(m|cm|mm|ft|feet|')?(?![\w])", re.IGNORECASE
+    r"(\d+(?:\.\d+)?)\s*(m|cm|mm|ft|feet|')?\s*(?:x|×|by)\s*(\d+(?:\.\d+)?)\s*(m|cm|mm|ft|feet|')?(?![\w])",
+    re.IGNORECASE,
 )
 DOOR, CORNER, SILL, HEAD = 90, 15, 90, 210
 SILLS: dict[RoomType, int] = {"bedroom": 90, "living_room": 80, "kitchen": 100, "bathroom": 130}

@@ -29,7 +29,8 @@ class RunArguments:
     """What every recipe understands."""
 
     recipe: str = _arg(
-        "", "which recipe the configuration is for: diffusion_pref, generator, layout_sft, rewriter_sft or rewriter_grpo"
+        "",
+        "which recipe the configuration is for: diffusion_pref, generator, layout_sft, rewriter_sft or rewriter_grpo",
     )
     dry_run: bool = _arg(
         False, "check everything, print the resolved configuration and the first rows, train nothing"
@@ -240,7 +241,8 @@ class LayoutModelArguments:
     """The language model that lays out rooms."""
 
     base_model: str = _arg(
-        "", '"new" (a small Llama with its own tokenizer, from scratch), "layout" (embedded), a folder or a hub id'
+        "",
+        '"new" (a small Llama with its own tokenizer, from scratch), "layout" (embedded), a folder or a hub id',
     )
     dtype: Literal["float32", "bfloat16"] = _arg(
         "float32", "precision of the trained weights; float32 on CPU"
@@ -264,7 +266,9 @@ class LayoutModelArguments:
         if self.width % self.head_width:
             raise ValueError(f"width={self.width} must be a multiple of head_width={self.head_width}")
         if self.lora_r and (self.use_muon or self.base_model == "new"):
-            raise ValueError(f"lora_r={self.lora_r}: an adapter needs a trained base_model, and AdamW; give 0")
+            raise ValueError(
+                f"lora_r={self.lora_r}: an adapter needs a trained base_model, and AdamW; give 0"
+            )
 
 
 @dataclass(config=_FORBID)

@@ -29,9 +29,7 @@ def grammar_of(constraint: Constraint) -> Any:
     if constraint.before:
         parts.append(Grammar.from_ebnf(f"root ::= {json.dumps(constraint.before)}\n"))
     if constraint.schema is not None:
-        parts.append(
-            Grammar.from_json_schema(constraint.schema, any_whitespace=False, separators=(",", ":"))
-        )
+        parts.append(Grammar.from_json_schema(constraint.schema, any_whitespace=False, separators=(",", ":")))
     if constraint.after:
         parts.append(Grammar.from_ebnf(f"root ::= {json.dumps(constraint.after)}\n"))
     return parts[0] if len(parts) == 1 else Grammar.concat(*parts)
@@ -65,7 +63,9 @@ class TransformersBackend:
                 name, dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32
             )
         except OSError as error:
-            raise ValueError(f"the layout model {str(name)!r} cannot be loaded: {str(error).splitlines()[0]}") from error
+            raise ValueError(
+                f"the layout model {str(name)!r} cannot be loaded: {str(error).splitlines()[0]}"
+            ) from error
         return cls(model.to("cuda") if torch.cuda.is_available() else model, tokenizer, batch=batch)
 
     def complete(self, asked: Sequence[Asked], *, temperature: float, seed: int) -> list[str]:

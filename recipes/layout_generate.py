@@ -42,14 +42,32 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("request", help="what the room should be or have")
     parser.add_argument("--room", help="WIDTHxDEPTH, or a JSON file with a room or a furnished scene")
-    parser.add_argument("--type", choices=("bedroom", "living_room", "kitchen", "bathroom"), help="type of room (default: as the request says)")
+    parser.add_argument(
+        "--type",
+        choices=("bedroom", "living_room", "kitchen", "bathroom"),
+        help="type of room (default: as the request says)",
+    )
     parser.add_argument("-n", type=int, default=8, help="answers to choose from (default 8)")
-    parser.add_argument("--output", type=Path, help="folder for the files (default: only the summary is printed)")
+    parser.add_argument(
+        "--output", type=Path, help="folder for the files (default: only the summary is printed)"
+    )
     parser.add_argument("--model", help="folder or hub id of a layout model (default: the embedded one)")
-    parser.add_argument("--backend", choices=("transformers", "vllm"), default="transformers", help="what runs the model (default transformers)")
-    parser.add_argument("--temperature", type=float, default=0.8, help="of sampling; 0 always takes the likeliest (default 0.8)")
+    parser.add_argument(
+        "--backend",
+        choices=("transformers", "vllm"),
+        default="transformers",
+        help="what runs the model (default transformers)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=0.8,
+        help="of sampling; 0 always takes the likeliest (default 0.8)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the answers, and of a drawn room (default 0)")
-    parser.add_argument("--no-plan", action="store_true", help="let the model write the furniture without a plan")
+    parser.add_argument(
+        "--no-plan", action="store_true", help="let the model write the furniture without a plan"
+    )
     parser.add_argument("--free", action="store_true", help="do not hold the model to the schema")
     parser.add_argument("--no-repair", action="store_true", help="leave the best answer as the model gave it")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -114,7 +132,9 @@ def room_of(
     if size is not None:
         return plain_room(room_type, *size), ()
     room = draw_room(random.Random(f"{seed}/room"), room_type)
-    remark(f"no size given: a {room_type.replace('_', ' ')} of {room.extent[0]:g} x {room.extent[1]:g} cm was drawn")
+    remark(
+        f"no size given: a {room_type.replace('_', ' ')} of {room.extent[0]:g} x {room.extent[1]:g} cm was drawn"
+    )
     return room, ()
 
 

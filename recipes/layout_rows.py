@@ -101,7 +101,9 @@ class RowReader:
 
     def encode(self, example: Row) -> tuple[list[int], list[int]]:
         """(prompt ids, answer ids with the end token)."""
-        prompt = self.tokenizer(prompted(self.tokenizer, example.prompt), add_special_tokens=False)["input_ids"]
+        prompt = self.tokenizer(prompted(self.tokenizer, example.prompt), add_special_tokens=False)[
+            "input_ids"
+        ]
         answer = self.tokenizer(example.completion, add_special_tokens=False)["input_ids"]
         answer.append(self.tokenizer.eos_token_id)
         if len(prompt) + len(answer) > self.max_length:

@@ -83,7 +83,14 @@ def train(run_args: Any, model_args: Any, data: Any, config: Any) -> int:
         check_same_run(output, settings, MAY_CHANGE, inputs)
     rooms = {"source": "layout.synthesis", "train": data.rooms, "validation": data.validation_rooms}
     record = RunRecord(
-        output, "layout_sft", settings, {"run": config.seed, "data": data.rows_seed}, found, [rooms], {}, inputs
+        output,
+        "layout_sft",
+        settings,
+        {"run": config.seed, "data": data.rows_seed},
+        found,
+        [rooms],
+        {},
+        inputs,
     )
     record.start(str(checkpoint) if checkpoint else None)
     if checkpoint is not None:

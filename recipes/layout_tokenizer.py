@@ -76,7 +76,10 @@ def request_texts() -> list[str]:
     said += [who for people in PERSONAS.values() for _, who in people] + list(NUMBERS.values())
     said += [noun for c in CATALOGUE.values() for name in c.synonyms for noun in (name, plural(name))]
     said += [*PAIR_PHRASES.values(), *ROOM_PHRASES.values()]
-    said += ["a an the both all of and but no some with other x m cm ft", "bedroom living room kitchen bathroom"]
+    said += [
+        "a an the both all of and but no some with other x m cm ft",
+        "bedroom living room kitchen bathroom",
+    ]
     said += ["room height corners door wall from to opens in out window sill head request keep living_room"]
     return said + [text[0].upper() + text[1:] for text in said] + [text.lower() for text in said]
 
@@ -135,6 +138,4 @@ def _merges(tokenizer: Any) -> list[tuple[str, str]]:
 def numbers_of(tokenizer: Any) -> dict[int, list[int]]:
     """The token ids of every number, with and without what follows it."""
     vocabulary = tokenizer.get_vocab()
-    return {
-        n: [vocabulary[_as_bytes(f"{n}{end}")] for end in ("", ",", " ")] for n in range(LARGEST + 1)
-    }
+    return {n: [vocabulary[_as_bytes(f"{n}{end}")] for end in ("", ",", " ")] for n in range(LARGEST + 1)}
