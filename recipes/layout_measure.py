@@ -119,7 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         report[f"best of {args.best_of}"] = measure(best_of(args.best_of, backend, rows, **sampled), rows)
     report["synthesiser"] = measure([_reference(r) for r in rows], rows)
     if args.output is not None:
-        args.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        of = {"rooms": args.rooms, "best_of": args.best_of, **sampled}
+        args.output.write_text(json.dumps(report | {"of": of}, indent=1) + "\n", encoding="utf-8")
     columns = ("parse", *ROWS, "seconds")
     say(table(["", *columns], [[name, *(_cell(v.get(c)) for c in columns)] for name, v in report.items()]))
     for kind, faults in _faults(held, rows).items():

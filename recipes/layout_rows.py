@@ -75,9 +75,17 @@ class RowReader:
     """
 
     def __init__(
-        self, tokenizer: Any, *, seed: int, split: Split, plan_share: float, max_length: int, batch: int
+        self,
+        tokenizer: Any,
+        *,
+        seed: int,
+        split: Split,
+        count: int,
+        plan_share: float,
+        max_length: int,
+        batch: int,
     ) -> None:
-        self.tokenizer, self.seed, self.split = tokenizer, seed, split
+        self.tokenizer, self.seed, self.split, self.count = tokenizer, seed, split, count
         self.plan_share, self.max_length, self.batch = plan_share, max_length, batch
         self._group = lru_cache(maxsize=8)(self._read_group)
 
@@ -92,10 +100,10 @@ class RowReader:
 
     def _read_group(self, number: int) -> list[tuple[list[int], list[int]]]:
         size = self.batch * GROUP
-        indices = range(number * size, (number + 1) * size)
+        indices = range(number * size, min((number + 1) * size, self.count))
         rows = [self.encode(row(self.seed, self.split, i, plan_share=self.plan_share)) for i in indices]
         rows.sort(key=lambda r: len(r[0]) + len(r[1]))
-        batches = [rows[k : k + self.batch] for k in range(0, size, self.batch)]
+        batches = [rows[k : k + self.batch] for k in range(0, len(rows), self.batch)]
         random.Random(f"{self.seed}/{self.split}/{number}/order").shuffle(batches)
         return [r for batch in batches for r in batch]
 
@@ -123,8 +131,8 @@ def prompted(tokenizer: Any, text: str) -> str:
     )
 
 
-def dataset(reader: RowReader, count: int) -> Any:
-    """A Dataset of rows 0 to count − 1 that are drawn when they are read."""
+def dataset(reader: RowReader) -> Any:
+    """A Dataset of the reader's rows, drawn when they are read."""
     from datasets import Dataset
 
-    return Dataset.from_dict({"row": list(range(count))}).with_transform(reader)
+    return Dataset.from_dict({"row": list(range(reader.count))}).with_transform(reader)

@@ -101,8 +101,10 @@ def train(run_args: Any, model_args: Any, data: Any, config: Any) -> int:
         remark(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M weights, {len(tokenizer)} tokens")
         rows = {"tokenizer": tokenizer, "seed": data.rows_seed, "plan_share": data.plan_share}
         rows["max_length"] = config.max_length
-        read = RowReader(split="train", batch=config.per_device_train_batch_size, **rows)
-        held_out = RowReader(split="validation", batch=config.per_device_eval_batch_size, **rows)
+        read = RowReader(split="train", count=data.rooms, batch=config.per_device_train_batch_size, **rows)
+        held_out = RowReader(
+            split="validation", count=data.validation_rooms, batch=config.per_device_eval_batch_size, **rows
+        )
         settle(config)
         metrics = Metrics(MetricsLog(output))
         limit = TimeLimit(metrics, run_args.max_seconds)
@@ -111,8 +113,8 @@ def train(run_args: Any, model_args: Any, data: Any, config: Any) -> int:
         trainer = SFTTrainer(
             model=model,
             args=config,
-            train_dataset=dataset(read, data.rooms),
-            eval_dataset=dataset(held_out, data.validation_rooms) if data.validation_rooms else None,
+            train_dataset=dataset(read),
+            eval_dataset=dataset(held_out) if data.validation_rooms else None,
             processing_class=tokenizer,
             optimizers=(optimizer, None),
             callbacks=[
@@ -225,10 +227,15 @@ def settle(config: Any) -> None:
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Model or adapter with its tokenizer, in half precision: what the zoo holds and every backend loads."""
+    """The whole model, an adapter merged into it, with its tokenizer: what the zoo holds and every backend loads. Half precision."""
     import torch
+    from peft import PeftModel
 
-    model.to(torch.float16).save_pretrained(folder)
+    if isinstance(model, PeftModel):
+        model = model.merge_and_unload()
+    if model.dtype == torch.float32:
+        model = model.to(torch.float16)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
