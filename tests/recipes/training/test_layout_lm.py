@@ -250,3 +250,57 @@ def test_bad_rooms_are_refused_with_the_place(command, tmp_path: Path):
         command("a bedroom", "--room", str(broken))
     with pytest.raises(ValueError, match="no such file"):
         command("a bedroom", "--room", str(tmp_path / "none.json"))
+
+
+def test_an_adapter_is_merged_into_what_is_saved(trained: Path, tmp_path: Path):
+    output = tmp_path / "adapter"
+    more = ["--base_model", str(trained / "layout_lm"), "--use_muon", "false", "--lora_r", "4", "--model_licence", "Apache-2.0"]  # fmt: skip
+    assert main(sft(output, *more)) == 0
+    before, after = weights(trained), weights(output)
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not bool((before[name] == after[name]).all())}
+    assert changed
+    assert all(name.endswith("proj.weight") for name in changed)
+
+
+@pytest.fixture(scope="module")
+def test_rows():
+    from recipes.layout_measure import examples
+
+    return examples(1)
+
+
+def test_the_measured_rooms_are_one_of_each_type_and_held_out(test_rows):
+    assert sorted(r.scene.room.room_type for r in test_rows) == sorted(ROOM_TYPES)
+    assert {split_of(r.scene.room) for r in test_rows} == {"test"}
+
+
+def test_the_synthesisers_rooms_measure_as_right(test_rows):
+    from recipes.layout_measure import _reference, measure
+
+    found = measure([_reference(r) for r in test_rows], test_rows)
+    assert (found["parse"], found["valid_scene"], found["oob_scene"], found["collision_scene"]) == (
+        1,
+        1,
+        0,
+        0,
+    )
+    assert found["present"] == found["count_met"] == 1
+    assert found["relation_met"] in (1, None)
+
+
+def test_noise_measures_as_parsed_and_wrong_and_the_card_says_so(tiny, test_rows, trained: Path):
+    from recipes.layout_card import card, validation_losses
+    from recipes.layout_measure import measure, read
+
+    candidates, seconds = read(tiny, test_rows, plan=True, constrained=True, temperature=1.0, seed=0)
+    raw = measure(candidates, test_rows) | {"seconds": seconds}
+    assert raw["parse"] == 1
+    of = {"rooms": 1, "best_of": 0, "temperature": 1.0, "seed": 0}
+    figures = {"constrained": raw, "of": of}
+    record = json.loads((trained / "run.json").read_text())
+    text = card(record, validation_losses(trained), figures, {"weights": 0.4, "tokens": 5051})
+    assert "| parsed | 1.000 |" in text
+    assert f"| valid rooms | {raw['valid_scene']:.3f} |" in text
+    assert "n = 4 test rooms" in text
+    assert "3 of 3 steps of 4 fresh rooms" in text
