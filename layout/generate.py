@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from layout.catalogue import CATALOGUE
 from layout.checks import check
 from layout.instructions import plan_text
+from layout.keeping import off_wire, on_wire
 from layout.parse import Parsed, ParseFailure, parse
 from layout.repair import Repaired, cost, repair
 from layout.report import Report
@@ -24,7 +25,6 @@ from layout.serialise import (
     MAX_OBJECTS,
     PLAN_CHARACTERS,
     answer_schema,
-    carriers_first,
     ids_in_plan,
     mentioned,
     object_json,
@@ -59,7 +59,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Job:
-    """A request for a room, empty or with furniture that stays."""
+    """A request for a room, empty or with furniture that stays (named as the wire names it, `layout.keeping.on_wire`)."""
 
     kept: Scene
     request: str
@@ -139,10 +139,11 @@ def generate(
         raise ValueError("the request is empty; say what the room should be or have")
     if n < 1:
         raise ValueError(f"n={n}: give a number of answers from 1 on")
-    kept = carriers_first(Scene(room=room, objects=tuple(keep)))
+    kept = Scene(room=room, objects=tuple(keep))
+    wire, owners = on_wire(kept)
     texts = answers(
         backend,
-        [Job(kept, request)] * n,
+        [Job(wire, request)] * n,
         plan=plan,
         constrained=constrained,
         temperature=temperature,
@@ -150,7 +151,9 @@ def generate(
         progress=progress,
     )
     spec = spec_of(request)
-    candidates = tuple(candidate(text, room, spec) for text in texts)
+    read = (parse(text, room) for text in texts)
+    parsed = [_with_kept(p, kept, owners) if kept.objects and isinstance(p, Parsed) else p for p in read]
+    candidates = tuple(_candidate(text, p, spec) for text, p in zip(texts, parsed, strict=True))
     best = min((c for c in candidates if c.report is not None), key=_badness, default=None)
     repaired = None
     if mend and best is not None and best.scene is not None and best.report and best.report.violations:
@@ -168,15 +171,12 @@ def spec_of(request: str) -> Spec:
 
 
 def ids_of(plan: str, request: str, kept: Sequence[str] = ()) -> list[str]:
-    """The ids of an answer: the kept pieces, then what the plan promises beyond them; a plan that names nothing promises what the request names.
-
-    A plan counts by category, so kept pieces of the user's own ids are counted against their category.
-    """
-    planned = ids_in_plan(plan)
-    if len(planned) <= len(kept):
+    """The ids of an answer: kept pieces, then what the plan promises beyond them; a plan that promises nothing stands for the request's words."""
+    planned = [name for name in ids_in_plan(plan) if name not in kept]
+    if not planned:
         wanted = mentioned(request).items()
-        planned = [*planned, *(f"{name}_{k}" for name, n in wanted for k in range(1, n + 1))]
-    new = [name for name in dict.fromkeys(planned) if name not in kept]
+        planned = [f"{name}_{k}" for name, n in wanted for k in range(1, n + 1)]
+    new = [name for name in planned if name not in kept]
     return [*kept, *new][: max(MAX_OBJECTS, len(kept))]
 
 
@@ -262,9 +262,17 @@ def _exactly(o: SceneObject) -> dict[str, Any]:
 
 def candidate(text: str, room: Room, spec: Spec) -> Candidate:
     """A model's text read and checked."""
-    parsed = parse(text, room)
+    return _candidate(text, parse(text, room), spec)
+
+
+def _candidate(text: str, parsed: Parsed | ParseFailure, spec: Spec) -> Candidate:
     report = check(parsed.scene, spec) if isinstance(parsed, Parsed) else None
     return Candidate(text, parsed, report)
+
+
+def _with_kept(parsed: Parsed, kept: Scene, owners: dict[str, str]) -> Parsed:
+    """An answer with the kept pieces as they are, also where a model that is not held to them wrote others."""
+    return Parsed(scene=off_wire(parsed.scene, kept, owners), plan=parsed.plan)
 
 
 def _badness(candidate: Candidate) -> tuple[int, float, int, float]:

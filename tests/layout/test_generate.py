@@ -9,6 +9,7 @@ import pytest
 
 from layout import synthesis
 from layout.generate import Asked, Job, answers, generate, ids_of, spec_of
+from layout.keeping import off_wire, on_wire
 from layout.parse import Parsed
 from layout.request import plain_room, room_type_in, size_in
 from layout.schema import ROOM_TYPES, CountSpec, Scene
@@ -90,7 +91,7 @@ def test_text_that_is_no_answer_is_no_room(room):
 
 
 def test_kept_furniture_keeps_its_pose(bedroom):
-    bed = bedroom.by_id["bed"].moved(id="double_bed_1", pos=(103, 220, 0))
+    bed = bedroom.by_id["bed"].moved(id="double_bed_1", pos=(103, 220, 0))  # as the wire has it
     model = Reciter(['wardrobe at wall 1","objects":[{"id":"'])
     answers(model, [Job(Scene(room=bedroom.room, objects=(bed,)), "add a wardrobe")])
     plan, objects = model.asked
@@ -101,6 +102,24 @@ def test_kept_furniture_keeps_its_pose(bedroom):
     value = json.loads('{"id":"double_bed_1","on":"floor","size":[160,205,50],"yaw":90,"pos":[103,220,0]}')
     assert jsonschema.Draft202012Validator(only).is_valid(value)
     assert not jsonschema.Draft202012Validator(only).is_valid(value | {"yaw": 0})
+
+
+def test_kept_furniture_comes_back_as_its_owner_has_it(bedroom):
+    """Own ids, fractions of a centimetre, and what stands on them; only a new piece may be called what is free."""
+    owned = bedroom.by_id["bed"].moved(id="double_bed_2", pos=(102.5, 220, 0))
+    kept = Scene(room=bedroom.room, objects=(owned, *bedroom.objects[1:]))
+    wire, owners = on_wire(kept)
+    assert [o.id for o in wire.objects][:3] == ["double_bed_1", "nightstand_1", "nightstand_2"]
+    assert next(o for o in wire.objects if o.category == "table_lamp").on == "nightstand_1"
+    new = owned.moved(id="double_bed_2", pos=(300, 100, 0))
+    mug = bedroom.by_id["lamp"].moved(id="mug_1", category="mug", on="double_bed_2")
+    answer = Scene(room=wire.room, objects=(*wire.objects, new, mug))
+    found = off_wire(answer, kept, owners)
+    assert found.objects[: len(kept.objects)] == kept.objects
+    assert [(o.id, o.on) for o in found.objects[-2:]] == [
+        ("double_bed_1", "floor"),
+        ("mug_1", "double_bed_1"),
+    ]
 
 
 def test_ids_without_a_plan_come_from_the_words():
