@@ -58,11 +58,12 @@ are followed as far as the table says and are not checked at generation. Numbers
 
 def card(
     run: Mapping[str, Any],
+    steps: int,
     losses: Sequence[tuple[int, float]],
     figures: Mapping[str, Any],
     size: Mapping[str, Any],
 ) -> str:
-    """The README of the model, from run.json, (step, validation loss) pairs, and the figures of `recipes.layout_measure`."""
+    """The README of the model, from run.json, the steps it was trained, (step, validation loss) pairs, and the figures of `recipes.layout_measure`."""
     found = {name: value for name, value in figures.items() if name != "of"}
     shown = [c for c in COLUMNS if any(c in row for row in found.values())]
     lines = ["| figure | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
@@ -74,25 +75,26 @@ def card(
         **size,
         n=next(iter(found.values()))["n"],
         temperature=of["temperature"],
-        command=f"python -m recipes.layout_measure --rooms {of['rooms']} --seed {of['seed']}"
+        command=f"python -m recipes.layout_measure --rooms {of['rooms']} --temperature {of['temperature']} --seed {of['seed']}"
         + (f" --best-of {of['best_of']}" if of["best_of"] else ""),
         table="\n".join(lines),
-        training=_training(run, losses),
+        training=_training(run, steps, losses),
     )
 
 
-def _training(run: Mapping[str, Any], losses: Sequence[tuple[int, float]]) -> str:
-    config, steps = run["config"], run["result"]["steps"] if "result" in run else losses[-1][0]
+def _training(run: Mapping[str, Any], steps: int, losses: Sequence[tuple[int, float]]) -> str:
+    config = run["config"]
     batch = config["per_device_train_batch_size"] * config["gradient_accumulation_steps"]
+    whole = steps == config["max_steps"]
     state = (
-        "to its end"
-        if run["status"] == "finished"
-        else "and not finished: these are the weights of a checkpoint"
+        "the whole run"
+        if whole
+        else "a checkpoint of a run that was still going on, its learning rate not yet lowered"
     )
-    told = ", ".join(f"{step}: {loss:.3f}" for step, loss in losses)
+    told = ", ".join(f"{step}: {loss:.3f}" for step, loss in losses if step <= steps)
     return (
-        f"{steps} of {config['max_steps']} steps of {batch} fresh rooms on {run['machine']['threads']} thread of a CPU, {state}.\n"
-        f"Validation loss in nats a token by steps: {told}.\n"
+        f"{steps} of {config['max_steps']} steps of {batch} fresh rooms on {run['machine']['threads']} thread of a CPU: {state}.\n"
+        f"Validation loss in nats a token by steps: {told or 'not yet measured'}.\n"
     )
 
 
@@ -105,6 +107,14 @@ def validation_losses(run: Path) -> list[tuple[int, float]]:
     from recipes.run_record import MetricsLog
 
     return [(int(r["step"]), r["eval_loss"]) for r in MetricsLog(run).rows() if "eval_loss" in r]
+
+
+def steps_of(run: Mapping[str, Any], model: Path) -> int:
+    """Training steps behind the weights in a folder: a checkpoint's own, else those of the finished run."""
+    from recipes.resume import state_of
+
+    state = state_of(model)
+    return state["global_step"] if state is not None else run["result"]["steps"]
 
 
 def install(model: Path, target: Path) -> dict[str, Any]:
@@ -133,8 +143,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     record = json.loads((args.run / "run.json").read_text(encoding="utf-8"))
     figures = json.loads(args.figures.read_text(encoding="utf-8"))
-    size = install(args.model or args.run / "layout_lm", args.output)
-    text = card(record, validation_losses(args.run), figures, size)
+    model = args.model or args.run / "layout_lm"
+    size = install(model, args.output)
+    text = card(record, steps_of(record, model), validation_losses(args.run), figures, size)
     (args.output / "README.md").write_text(text, encoding="utf-8")
     remark(f"wrote {args.output}")
     return 0

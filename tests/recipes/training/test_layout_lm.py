@@ -287,7 +287,7 @@ def test_the_synthesisers_rooms_measure_as_right(test_rows):
 
 
 def test_noise_measures_as_parsed_and_wrong_and_the_card_says_so(tiny, test_rows, trained: Path):
-    from recipes.layout_card import card, validation_losses
+    from recipes.layout_card import card, steps_of, validation_losses
     from recipes.layout_measure import measure, read
 
     candidates, seconds = read(tiny, test_rows, plan=True, constrained=True, temperature=1.0, seed=0)
@@ -296,8 +296,12 @@ def test_noise_measures_as_parsed_and_wrong_and_the_card_says_so(tiny, test_rows
     of = {"rooms": 1, "best_of": 0, "temperature": 1.0, "seed": 0}
     figures = {"constrained": raw, "of": of}
     record = json.loads((trained / "run.json").read_text())
-    text = card(record, validation_losses(trained), figures, {"weights": 0.4, "tokens": 5051})
+    steps = steps_of(record, trained / "layout_lm")
+    text = card(record, steps, validation_losses(trained), figures, {"weights": 0.4, "tokens": 5051})
     assert "| parsed | 1.000 |" in text
     assert f"| valid rooms | {raw['valid_scene']:.3f} |" in text
     assert "n = 4 test rooms" in text
     assert "3 of 3 steps of 4 fresh rooms" in text
+    assert "2 of 3 steps" in card(
+        record, steps_of(record, trained / "checkpoint-2"), [], figures, {"weights": 0.4, "tokens": 1}
+    )
