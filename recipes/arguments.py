@@ -29,7 +29,8 @@ class RunArguments:
     """What every recipe understands."""
 
     recipe: str = _arg(
-        "", "which recipe the configuration is for: diffusion_pref, generator, rewriter_sft or rewriter_grpo"
+        "",
+        "which recipe the configuration is for: diffusion_pref, generator, layout_sft, rewriter_sft or rewriter_grpo",
     )
     dry_run: bool = _arg(
         False, "check everything, print the resolved configuration and the first rows, train nothing"
@@ -234,3 +235,62 @@ class GeneratorArguments:
             raise ValueError(
                 f"processes={self.processes} must divide the {self.batch // self.noise_draws} pictures of a batch"
             )
+
+
+@dataclass(config=_FORBID)
+class LayoutModelArguments:
+    """The language model that lays out rooms."""
+
+    base_model: str = _arg(
+        "",
+        '"new" (a small Llama with its own tokenizer, from scratch), "layout" (embedded), a folder or a hub id',
+    )
+    dtype: Literal["float32", "bfloat16"] = _arg(
+        "float32", "precision of the trained weights; float32 on CPU"
+    )
+    fast_bf16: bool = _arg(
+        False, "autocast to bfloat16 where the CPU multiplies it natively (AVX-512 BF16, AMX)"
+    )
+    width: int = _arg(256, "of a new model; a multiple of head_width")
+    head_width: int = _arg(64, "of a new model")
+    layers: int = _arg(8, "of a new model")
+    feed_forward: int = _arg(704, "inner width of a new model's feed-forward layers")
+    use_muon: bool = _arg(False, "Muon for the hidden matrices, AdamW for the rest; full training only")
+    lora_r: int = _arg(0, "rank of a LoRA adapter on the base model; 0 trains every weight")
+    lora_alpha: int = _arg(32, "scale of the LoRA adapter is lora_alpha / lora_r")
+    lora_target_modules: list[str] = _list(
+        ["all-linear"], "modules that get an adapter; all-linear is all but the head"
+    )
+    model_licence: str = _arg("", "SPDX identifier of the base model, where its folder does not say so")
+
+    def __post_init__(self) -> None:
+        if self.width % self.head_width:
+            raise ValueError(f"width={self.width} must be a multiple of head_width={self.head_width}")
+        if self.lora_r and (self.use_muon or self.base_model == "new"):
+            raise ValueError(
+                f"lora_r={self.lora_r}: an adapter needs a trained base_model, and AdamW; give 0"
+            )
+
+
+@dataclass(config=_FORBID)
+class LayoutDataArguments:
+    """Rooms with requests, drawn by the rule-based synthesiser while training runs."""
+
+    rooms: int = _arg(20_000, "training rooms; each is drawn once, with one request")
+    validation_rooms: int = _arg(200, "held-out rooms with held-out wordings, for the validation loss")
+    rows_seed: int = _arg(0, "of the rooms and requests")
+    plan_share: float = _arg(0.85, "share of the rows that ask for a plan before the objects")
+    plateau_patience: int = _arg(
+        0, "stop after so many evaluations without improvement; 0 trains to max_steps or epochs"
+    )
+    plateau_delta: float = _arg(
+        0.002, "an improvement of the validation loss counts from here, in nats a token"
+    )
+
+    def __post_init__(self) -> None:
+        if self.rooms < 1 or self.validation_rooms < 0:
+            raise ValueError(
+                f"rooms={self.rooms} must be at least 1, validation_rooms={self.validation_rooms} not negative"
+            )
+        if not 0 <= self.plan_share <= 1:
+            raise ValueError(f"plan_share={self.plan_share} must lie in [0, 1]")

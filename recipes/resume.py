@@ -48,8 +48,10 @@ def newest_checkpoint(output: Path, *, fresh: bool = False) -> Path | None:
     return None
 
 
-def already_finished(output: Path, config: Mapping[str, Any], inputs: Mapping[str, str]) -> bool:
-    """Whether this very run is over: its record says so, its result is there, and nothing was changed since.
+def already_finished(
+    output: Path, config: Mapping[str, Any], inputs: Mapping[str, str], result: str = "rewriter/rewriter.json"
+) -> bool:
+    """Whether this very run is over: its record says so, its `result` is there, and nothing was changed since.
 
     `inputs` are hashes of what the run is made of (data, adapter, generator, …): a path in `config` does not say what lies there.
     """
@@ -58,7 +60,7 @@ def already_finished(output: Path, config: Mapping[str, Any], inputs: Mapping[st
     same = {k: v for k, v in record.get("config", {}).items() if k not in told} == {
         k: v for k, v in _as_json(config).items() if k not in told
     }
-    finished = record.get("status") == "finished" and (output / "rewriter" / "rewriter.json").is_file()
+    finished = record.get("status") == "finished" and (output / result).is_file()
     return same and record.get("inputs") == inputs and finished
 
 

@@ -14,6 +14,7 @@ from importlib import import_module
 RECIPES = {
     "diffusion_pref": "recipes.diffusion_pref",
     "generator": "recipes.generator_run",
+    "layout_sft": "recipes.layout_sft",
     "rewriter_grpo": "recipes.rewriter_grpo",
     "rewriter_sft": "recipes.rewriter_sft",
 }
@@ -25,7 +26,7 @@ Train from a YAML configuration. CONFIG is a file, or the name of a packaged con
   {names}
 
 Its `recipe:` key picks the recipe: {recipes}. Every key of the file can be given again on the command line.
-The keys are those of recipes/arguments.py and, for the rewriter recipes, of TRL's SFTConfig and GRPOConfig; for diffusion/ those of
+The keys are those of recipes/arguments.py and, for the language models, of TRL's SFTConfig and GRPOConfig; for diffusion/ those of
 recipes/preference_arguments.py.
 
   --dry_run          check everything, print the resolved configuration and the first rows, train nothing
@@ -33,10 +34,12 @@ recipes/preference_arguments.py.
   --commercial_only  refuse unknown and non-commercial licences
 
 A run that was interrupted goes on when the same command is given again. It leaves in output_dir: run.json (configuration, versions,
-hashes, seeds, licences), metrics.jsonl, checkpoints, and the result (rewriter/, generator/, lora/ or network/).
+hashes, seeds, licences), metrics.jsonl, checkpoints, and the result (rewriter/, layout_lm/,
+generator/, lora/ or network/).
 
 examples:
   rewright train rewriter/sft/shapes_cpu --output_dir runs/sft
+  rewright train layout/sft/rooms_cpu
   rewright train rewriter/grpo/shapes_cpu --adapter runs/sft/rewriter --max_steps 300
   rewright train my_run.yaml --dry_run
 """

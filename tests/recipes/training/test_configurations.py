@@ -33,6 +33,8 @@ def classes_of(recipe: str) -> tuple[type, ...]:
     from recipes.arguments import (
         GeneratorArguments,
         GrpoArguments,
+        LayoutDataArguments,
+        LayoutModelArguments,
         RewriterArguments,
         RunArguments,
         SftArguments,
@@ -40,6 +42,7 @@ def classes_of(recipe: str) -> tuple[type, ...]:
 
     return {
         "generator": (RunArguments, GeneratorArguments),
+        "layout_sft": (RunArguments, LayoutModelArguments, LayoutDataArguments, SFTConfig),
         "rewriter_sft": (RunArguments, RewriterArguments, SftArguments, SFTConfig),
         "rewriter_grpo": (RunArguments, RewriterArguments, GrpoArguments, GRPOConfig),
     }[recipe]
@@ -60,7 +63,11 @@ def test_every_packaged_configuration_parses(name: str):
         return
     extra = [] if recipe == "generator" else ["--use_cpu", "true"]  # those for GPUs ask for bfloat16 there
     parsed = parse_arguments(classes_of(recipe), ["--config", str(path), *extra])
-    if recipe != "generator":
+    if recipe == "layout_sft":
+        from recipes.layout_sft import check as check_layout
+
+        check_layout(parsed[1], parsed[2], parsed[3])
+    elif recipe != "generator":
         writing(parsed[1])  # its template and dialect exist
     if recipe == "rewriter_grpo":
         from recipes.rewriter_grpo import check, prompts_needed
@@ -70,7 +77,8 @@ def test_every_packaged_configuration_parses(name: str):
 
 
 def test_every_stage_has_a_smoke_configuration():
-    assert {"generator/smoke", "rewriter/sft/smoke", "rewriter/grpo/smoke"} <= set(config_names())
+    stages = {"generator/smoke", "layout/sft/smoke", "rewriter/sft/smoke", "rewriter/grpo/smoke"}
+    assert stages <= set(config_names())
 
 
 def test_continued_fine_tuning_differs_from_the_first_in_its_start_and_its_end_only():

@@ -1,0 +1,284 @@
+"""From a request and an empty room to a furnished one: plan, objects, validator, repair.
+
+A layout model writes its plan first; the ids in *that* plan, the room and the user's words alone make the schema to which its objects are
+held, so every answer parses. Of n answers the one with the least faults is kept, mended within bounds, and what is still wrong or missing
+is said. The language model comes in as a `Backend`; `recipes.layout_backends` has transformers and vLLM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from layout.catalogue import CATALOGUE
+from layout.checks import check
+from layout.instructions import plan_text
+from layout.keeping import off_wire, on_wire
+from layout.parse import Parsed, ParseFailure, parse
+from layout.repair import Repaired, cost, repair
+from layout.report import Report
+from layout.schema import CountSpec, Room, Scene, SceneObject, Spec
+from layout.serialise import (
+    MAX_OBJECTS,
+    PLAN_CHARACTERS,
+    answer_schema,
+    ids_in_plan,
+    mentioned,
+    object_json,
+    prompt_text,
+)
+
+OBJECT_CHARACTERS = 160  # no object of the wire is longer; a token is at least one character
+FREE_TOKENS = 1400  # of an answer without a plan's bound on it
+TEMPERATURE = 0.8
+_PLAN_START, _PLAN_END = '{"plan":"', '","objects":'
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """What a text may be: `before`, then a JSON value of `schema` written without spaces, then `after`; or any text of a grammar in EBNF."""
+
+    before: str = ""
+    schema: dict[str, Any] | None = None
+    after: str = ""
+    ebnf: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One text to be completed: the user's prompt, how the answer begins, and what may follow (None: anything)."""
+
+    prompt: str
+    begun: str
+    constraint: Constraint | None
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request for a room, empty or with furniture that stays (named as the wire names it, `layout.keeping.on_wire`)."""
+
+    kept: Scene
+    request: str
+
+
+class Backend(Protocol):
+    """A layout model. `complete` returns what follows `begun` for each of the texts, without the end token."""
+
+    def complete(self, asked: Sequence[Asked], *, temperature: float, seed: int) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One answer as the model gave it: its text, and the scene with its report, or why there is none."""
+
+    text: str
+    parsed: Parsed | ParseFailure
+    report: Report | None
+
+    @property
+    def scene(self) -> Scene | None:
+        return self.parsed.scene if isinstance(self.parsed, Parsed) else None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The answers to one request. `best` is the least faulty of them as the model gave it; None when none could be read."""
+
+    room: Room
+    request: str
+    spec: Spec
+    candidates: tuple[Candidate, ...]
+    best: Candidate | None
+    repaired: Repaired | None  # of the best, where it had a fault that repair was asked to mend
+
+    @property
+    def scene(self) -> Scene | None:
+        """The room to use: mended where it was mended."""
+        return self.repaired.scene if self.repaired is not None else self.best.scene if self.best else None
+
+    @property
+    def report(self) -> Report | None:
+        """Of `scene`."""
+        return self.repaired.after if self.repaired is not None else self.best.report if self.best else None
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """What is missing or wrong in the room to use, a sentence each, the grave faults first."""
+        if self.report is None:
+            return ("no answer of the model could be read",)
+        ordered = sorted(self.report.violations, key=lambda v: v.severity)
+        return tuple(v.message for v in ordered)
+
+
+def generate(
+    backend: Backend,
+    room: Room,
+    request: str,
+    *,
+    n: int = 1,
+    plan: bool = True,
+    constrained: bool = True,
+    keep: Sequence[SceneObject] = (),
+    mend: bool = True,
+    temperature: float = TEMPERATURE,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Generated:
+    """Furnish `room` as `request` says, with the best of `n` answers.
+
+    `keep` are pieces that are there already: the answer begins with them, and they keep their pose exactly. `constrained` False lets the
+    model write what it likes. The same arguments give the same answers on the same backend. Raises ValueError for an empty request, n
+    below 1, or kept pieces that make no scene.
+    """
+    request = " ".join(request.split())
+    if not request:
+        raise ValueError("the request is empty; say what the room should be or have")
+    if n < 1:
+        raise ValueError(f"n={n}: give a number of answers from 1 on")
+    kept = Scene(room=room, objects=tuple(keep))
+    wire, owners = on_wire(kept)
+    texts = answers(
+        backend,
+        [Job(wire, request)] * n,
+        plan=plan,
+        constrained=constrained,
+        temperature=temperature,
+        seed=seed,
+        progress=progress,
+    )
+    spec = spec_of(request)
+    read = (parse(text, room) for text in texts)
+    parsed = [_with_kept(p, kept, owners) if kept.objects and isinstance(p, Parsed) else p for p in read]
+    candidates = tuple(_candidate(text, p, spec) for text, p in zip(texts, parsed, strict=True))
+    best = min((c for c in candidates if c.report is not None), key=_badness, default=None)
+    repaired = None
+    if mend and best is not None and best.scene is not None and best.report and best.report.violations:
+        repaired = repair(best.scene, spec, locked=frozenset(o.id for o in keep))
+    return Generated(room, request, spec, candidates, best, repaired)
+
+
+def spec_of(request: str) -> Spec:
+    """What the words of a request ask for: the furniture they name. One is at least one; a larger number, or none, is exact."""
+    counts = (
+        CountSpec(category=name, n=n, quantifier="ge" if n == 1 else "eq")
+        for name, n in mentioned(request).items()
+    )
+    return Spec(counts=tuple(counts))
+
+
+def ids_of(plan: str, request: str, kept: Sequence[str] = ()) -> list[str]:
+    """The ids of an answer: kept pieces, then what the plan promises beyond them; a plan that promises nothing stands for the request's words."""
+    planned = [name for name in ids_in_plan(plan) if name not in kept]
+    if not planned:
+        wanted = mentioned(request).items()
+        planned = [f"{name}_{k}" for name, n in wanted for k in range(1, n + 1)]
+    new = [name for name in planned if name not in kept]
+    return [*kept, *new][: max(MAX_OBJECTS, len(kept))]
+
+
+def plan_grammar(begun: bool) -> str:
+    """EBNF of a plan and the beginning of the objects, where the plan is over; `begun` when its first words are there already.
+
+    The beginning belongs to it because a tokenizer may have the plan's last quote and what follows as one token.
+    """
+    start = "" if begun else f"{json.dumps(_PLAN_START)} "
+    names = " | ".join(json.dumps(name) for name in CATALOGUE)
+    end = json.dumps(_PLAN_END + '[{"id":"')
+    return f'root ::= {start}[a-z0-9_; ]{{1,{PLAN_CHARACTERS}}} {end} name\nname ::= {names} | ""\n'
+
+
+def answers(
+    backend: Backend,
+    jobs: Sequence[Job],
+    *,
+    plan: bool = True,
+    constrained: bool = True,
+    temperature: float = TEMPERATURE,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> list[str]:
+    """One text of the wire for each job, of which many may be for one room."""
+    say = progress or (lambda text: None)
+    drafts = [_draft(job, plan, constrained) for job in jobs]
+    if not (plan and constrained):
+        say(f"{len(jobs)} answers")
+        rest = backend.complete(drafts, temperature=temperature, seed=seed)
+        return [draft.begun + text for draft, text in zip(drafts, rest, strict=True)]
+    say(f"{len(jobs)} plans")
+    written = backend.complete(drafts, temperature=temperature, seed=seed)
+    plans = [_plan_in(draft.begun + text) for draft, text in zip(drafts, written, strict=True)]
+    say(f"{len(jobs)} rooms")
+    asked = [_objects_asked(*parts) for parts in zip(jobs, drafts, plans, strict=True)]
+    rest = backend.complete(asked, temperature=temperature, seed=_seed(seed, "objects"))
+    return [a.begun + text for a, text in zip(asked, rest, strict=True)]
+
+
+def _draft(job: Job, plan: bool, constrained: bool) -> Asked:
+    """The first text asked for: a plan that will bind the objects, or the whole answer at once."""
+    kept, request = job.kept, job.request
+    prompt = prompt_text(kept.room, request, plan=plan)
+    begun = _PLAN_START + plan_text(kept) + "; " if plan and kept.objects else ""
+    if plan and constrained:
+        return Asked(prompt, begun, Constraint(ebnf=plan_grammar(bool(begun))), PLAN_CHARACTERS)
+    constraint = Constraint(schema=answer_schema(kept.room, request, plan=plan)) if constrained else None
+    return Asked(prompt, begun, constraint, FREE_TOKENS)
+
+
+def _plan_in(text: str) -> str:
+    """The plan in the beginning of an answer; one that was cut off in the middle loses its last words."""
+    plan = text.removeprefix(_PLAN_START)
+    if '"' in plan:
+        return plan.partition('"')[0]
+    return plan.rpartition("; ")[0]
+
+
+def _objects_asked(job: Job, draft: Asked, plan: str) -> Asked:
+    """The objects of a plan, to be written after it: each with its id, in the plan's order, the kept ones as they are."""
+    kept = job.kept
+    names = [o.id for o in kept.objects]
+    ids = ids_of(plan, job.request, names)
+    whole = answer_schema(kept.room, ids=ids, plan=False)["properties"]["objects"]
+    items = list(whole["prefixItems"])
+    items[: len(names)] = [_exactly(o) for o in kept.objects]
+    schema = {**whole, "prefixItems": items}
+    room = OBJECT_CHARACTERS * (len(ids) + 1)
+    return Asked(draft.prompt, _PLAN_START + plan, Constraint(_PLAN_END, schema, "}"), room)
+
+
+def _exactly(o: SceneObject) -> dict[str, Any]:
+    """A schema that only this object fulfils."""
+    fixed = {name: {"const": value} for name, value in object_json(o).items()}
+    return {
+        "type": "object",
+        "properties": fixed,
+        "required": list(fixed),
+        "additionalProperties": False,
+    }
+
+
+def candidate(text: str, room: Room, spec: Spec) -> Candidate:
+    """A model's text read and checked."""
+    return _candidate(text, parse(text, room), spec)
+
+
+def _candidate(text: str, parsed: Parsed | ParseFailure, spec: Spec) -> Candidate:
+    report = check(parsed.scene, spec) if isinstance(parsed, Parsed) else None
+    return Candidate(text, parsed, report)
+
+
+def _with_kept(parsed: Parsed, kept: Scene, owners: dict[str, str]) -> Parsed:
+    """An answer with the kept pieces as they are, also where a model that is not held to them wrote others."""
+    return Parsed(scene=off_wire(parsed.scene, kept, owners), plan=parsed.plan)
+
+
+def _badness(candidate: Candidate) -> tuple[int, float, int, float]:
+    assert candidate.report is not None, candidate.parsed
+    return cost(candidate.report)
+
+
+def _seed(seed: int, purpose: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:4], "big")

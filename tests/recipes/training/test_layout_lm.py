@@ -1,0 +1,307 @@
+"""The layout model: rows, tokenizer, SFT through the command on a tiny model, and decoding that cannot leave the wire's form."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from layout.generate import Job, answers, generate
+from layout.parse import Parsed, parse
+from layout.request import plain_room
+from layout.schema import ROOM_TYPES, Scene
+from layout.synthesis import split_of
+from recipes.layout_rows import RowReader, prompted, row
+from recipes.layout_tokenizer import build, numbers_of
+from recipes.train import main
+
+ROWS = [row(0, "train", i) for i in range(24)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build()
+
+
+@pytest.fixture(scope="module")
+def tiny(tokenizer):
+    """Random weights: what it writes is noise, held to the grammar."""
+    from recipes.arguments import LayoutModelArguments
+    from recipes.layout_backends import TransformersBackend
+    from recipes.layout_model import new_model
+
+    sizes = LayoutModelArguments(base_model="new", width=64, head_width=32, layers=2, feed_forward=96)
+    return TransformersBackend(new_model(tokenizer, sizes, 640, 0), tokenizer)
+
+
+def test_a_row_is_a_function_of_its_number():
+    assert row(0, "train", 3) == ROWS[3]
+    assert row(1, "train", 3) != ROWS[3]
+
+
+def test_rows_keep_to_their_split_and_wording():
+    assert {split_of(r.scene.room) for r in ROWS} == {"train"}
+    held_out = row(0, "test", 0)
+    assert split_of(held_out.scene.room) == "test"
+    assert int(held_out.instruction.template.split(".")[1]) % 5 == 4
+    assert all(int(r.instruction.template.split(".")[1]) % 5 != 4 for r in ROWS)
+
+
+def test_the_answer_of_a_row_is_its_room():
+    for r in ROWS:
+        read = parse(r.completion, r.scene.room)
+        assert isinstance(read, Parsed)
+        assert (read.plan is not None) is r.plan
+
+
+def test_text_comes_back_from_the_tokens(tokenizer):
+    for r in ROWS:
+        for text in (r.prompt, r.completion):
+            assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    odd = 'naïve café, 12345 cm {"id":"my_own_thing"} 床'
+    assert tokenizer.decode(tokenizer(odd)["input_ids"]) == odd
+
+
+def test_an_answer_is_short_in_tokens(tokenizer):
+    lengths = [len(tokenizer(r.completion)["input_ids"]) for r in ROWS]
+    assert sum(lengths) / len(lengths) < 200
+    assert max(lengths) < 300
+
+
+def test_every_number_is_one_token(tokenizer):
+    found = numbers_of(tokenizer)
+    assert len({i for ids in found.values() for i in ids}) == 3 * 1001
+    assert tokenizer("[120,60,75]")["input_ids"][1] == found[120][1]
+
+
+def test_near_numbers_begin_alike(tiny, tokenizer):
+    import torch
+
+    embeddings, ids = tiny.model.get_input_embeddings().weight.detach(), numbers_of(tokenizer)
+
+    def likeness(a: int, b: int) -> float:
+        return float(torch.cosine_similarity(embeddings[ids[a][0]], embeddings[ids[b][0]], dim=0))
+
+    assert likeness(300, 302) > likeness(300, 320) > likeness(300, 700)
+
+
+def test_the_loss_is_on_the_answer_and_nothing_is_cut(tokenizer):
+    read = RowReader(tokenizer, seed=0, split="train", count=9, plan_share=0.85, max_length=640, batch=2)
+    batch = read({"row": [0, 1]})
+    for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+        answer = [i for i in labels if i != -100]
+        assert ids[-len(answer) :] == answer
+        assert ids[-1] == tokenizer.eos_token_id
+        assert tokenizer.decode(ids[: -len(answer)]).startswith("room ")
+    short = RowReader(tokenizer, seed=0, split="train", count=9, plan_share=0.85, max_length=60, batch=2)
+    with pytest.raises(ValueError, match=r"more than 60; give a larger max_length"):
+        short({"row": [0]})
+
+
+def test_a_group_has_every_row_once(tokenizer):
+    read = RowReader(tokenizer, seed=0, split="train", count=20, plan_share=0.85, max_length=640, batch=2)
+    wanted = sorted(tuple(prompt + answer) for prompt, answer in map(read.encode, ROWS[:20]))
+    assert sorted(map(tuple, read({"row": range(20)})["input_ids"])) == wanted
+
+
+def test_noise_held_to_the_grammar_always_parses(tiny):
+    jobs = [
+        Job(
+            Scene(room=plain_room(kind, 380, 420)), f"a {kind.replace('_', ' ')} with a plant and two mirrors"
+        )
+        for kind in ROOM_TYPES
+    ]
+    texts = answers(tiny, jobs, temperature=1.5, seed=1)
+    for job, text in zip(jobs, texts, strict=True):
+        read = parse(text, job.kept.room)
+        assert isinstance(read, Parsed), text
+        assert len(read.scene.objects) == 3
+    assert answers(tiny, jobs, temperature=1.5, seed=1) == texts
+
+
+def test_the_grammar_takes_what_training_writes(tiny, tokenizer):
+    from xgrammar import GrammarMatcher
+
+    from layout.generate import Constraint, _draft, _objects_asked
+    from recipes.layout_backends import grammar_of
+
+    planned = [r for r in ROWS if r.plan][:4]
+    for r in planned:
+        job = Job(Scene(room=r.scene.room), r.request)
+        draft = _draft(job, True, True)
+        plan = json.loads(r.completion)["plan"]
+        objects = _objects_asked(job, draft, plan)
+        assert isinstance(objects.constraint, Constraint)
+        matcher = GrammarMatcher(tiny._compiler.compile_grammar(grammar_of(objects.constraint)))
+        rest = r.completion.removeprefix(objects.begun)
+        for token in [*tokenizer(rest)["input_ids"], tokenizer.eos_token_id]:
+            assert matcher.accept_token(token), tokenizer.decode([token])
+        assert matcher.is_terminated()
+        # The tokens are those of training: cutting the answer behind its plan does not change them.
+        whole = tokenizer(prompted(tokenizer, r.prompt) + r.completion)["input_ids"]
+        begun = tokenizer(prompted(tokenizer, r.prompt) + objects.begun)["input_ids"]
+        assert whole[: len(begun)] == begun
+
+
+def test_kept_furniture_stays_through_decoding(tiny):
+    from layout.schema import SceneObject
+
+    room = plain_room("bedroom", 380, 420)
+    bed = SceneObject(id="our_bed", category="double_bed", size=(160, 205, 50), yaw=90, pos=(102.5, 220, 0))
+    found = generate(tiny, room, "add a desk", keep=[bed], seed=3)
+    assert found.scene is not None
+    assert found.scene.by_id["our_bed"] == bed
+
+
+def sft(output: Path, *more: str) -> list[str]:
+    return ["layout/sft/smoke", "--output_dir", str(output), "--save_steps", "1", "--eval_strategy", "no", "--validation_rooms", "0", *more]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("layout") / "whole"
+    assert main(sft(output)) == 0
+    return output
+
+
+def weights(run: Path) -> dict:
+    from safetensors.torch import load_file
+
+    return load_file(run / "layout_lm" / "model.safetensors")
+
+
+def test_a_run_leaves_its_record_and_a_model_that_loads(trained: Path):
+    record = json.loads((trained / "run.json").read_text())
+    assert record["recipe"] == "layout_sft"
+    assert record["status"] == "finished"
+    assert record["licences"] == {"model": "Apache-2.0", "data": "Apache-2.0"}
+    losses = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in losses if "loss" in r] == [1, 2, 3]
+    from recipes.layout_backends import TransformersBackend
+
+    loaded = TransformersBackend.load(trained / "layout_lm")
+    found = generate(loaded, plain_room("bathroom", 220, 260), "a bathroom with a toilet", n=2)
+    assert all(c.scene is not None for c in found.candidates)
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(trained: Path, tmp_path: Path):
+    output = tmp_path / "stopped"
+    assert main(sft(output, "--max_seconds", "0.001")) == 0
+    assert json.loads((output / "summary.json").read_text())["steps"] == 1
+    assert main(sft(output)) == 0
+    one, other = weights(trained), weights(output)
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_another_seed_of_the_rows_is_another_run(trained: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(sft(trained, "--rows_seed", "1")) == 2
+    assert "rows_seed was 0, now 1" in capsys.readouterr().err
+
+
+def test_what_cannot_be_trained_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(sft(tmp_path / "a", "--base_model", str(tmp_path))) == 2
+    assert "base_model:" in capsys.readouterr().err
+    assert main(sft(tmp_path / "b", "--packing", "true")) == 2
+    assert "packing" in capsys.readouterr().err
+
+
+@pytest.fixture
+def command(trained: Path):
+    import argparse
+
+    from recipes import layout_generate
+
+    parser = argparse.ArgumentParser()
+    layout_generate.add_parser(parser.add_subparsers(dest="command"))
+
+    def call(*words: str) -> int:
+        return layout_generate.run(
+            parser.parse_args(["generate", *words, "--model", str(trained / "layout_lm")])
+        )
+
+    return call
+
+
+def test_the_command_writes_both_rooms_and_the_report(command, tmp_path: Path, capsys):
+    assert command("a bathroom with a toilet and a plant", "--room", "2.2x2.6", "-n", "2", "--output", str(tmp_path / "out")) in (0, 1)  # fmt: skip
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["layout.json", "raw.json", "report.json"]
+    scene = Scene.model_validate_json((tmp_path / "out" / "layout.json").read_text())
+    assert scene.room.extent == (220, 260)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [a["parsed"] for a in report["answers"]] == [True, True]
+    assert "of 2 answers had no hard fault" in capsys.readouterr().out
+    again = str(tmp_path / "out" / "layout.json")
+    assert command("add a laundry basket", "--room", again, "-n", "1", "--output", str(tmp_path / "more")) in (0, 1)  # fmt: skip
+    more = Scene.model_validate_json((tmp_path / "more" / "layout.json").read_text())
+    assert more.objects[: len(scene.objects)] == scene.objects
+    assert more.objects[-1].category == "laundry_basket"
+
+
+def test_bad_rooms_are_refused_with_the_place(command, tmp_path: Path):
+    with pytest.raises(ValueError, match="does not say what room"):
+        command("something nice")
+    with pytest.raises(ValueError, match="give WIDTHxDEPTH"):
+        command("a bedroom", "--room", "big")
+    broken = tmp_path / "room.json"
+    broken.write_text('{"room_type": "bedroom", "polygon": [[0, 0], [0, 300], [300, 300], [300, 0]]}')
+    with pytest.raises(ValueError, match="clockwise"):
+        command("a bedroom", "--room", str(broken))
+    with pytest.raises(ValueError, match="no such file"):
+        command("a bedroom", "--room", str(tmp_path / "none.json"))
+
+
+def test_an_adapter_is_merged_into_what_is_saved(trained: Path, tmp_path: Path):
+    output = tmp_path / "adapter"
+    more = ["--base_model", str(trained / "layout_lm"), "--use_muon", "false", "--lora_r", "4", "--model_licence", "Apache-2.0"]  # fmt: skip
+    assert main(sft(output, *more)) == 0
+    before, after = weights(trained), weights(output)
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not bool((before[name] == after[name]).all())}
+    assert changed
+    assert all(name.endswith("proj.weight") for name in changed)
+
+
+@pytest.fixture(scope="module")
+def test_rows():
+    from recipes.layout_measure import examples
+
+    return examples(1)
+
+
+def test_the_measured_rooms_are_one_of_each_type_and_held_out(test_rows):
+    assert sorted(r.scene.room.room_type for r in test_rows) == sorted(ROOM_TYPES)
+    assert {split_of(r.scene.room) for r in test_rows} == {"test"}
+
+
+def test_the_synthesisers_rooms_measure_as_right(test_rows):
+    from recipes.layout_measure import _reference, measure
+
+    found = measure([_reference(r) for r in test_rows], test_rows)
+    assert (found["parse"], found["valid_scene"], found["oob_scene"], found["collision_scene"]) == (
+        1,
+        1,
+        0,
+        0,
+    )
+    assert found["present"] == found["count_met"] == 1
+    assert found["relation_met"] in (1, None)
+
+
+def test_noise_measures_as_parsed_and_wrong_and_the_card_says_so(tiny, test_rows, trained: Path):
+    from recipes.layout_card import card, steps_of, validation_losses
+    from recipes.layout_measure import measure, read
+
+    candidates, seconds = read(tiny, test_rows, plan=True, constrained=True, temperature=1.0, seed=0)
+    raw = measure(candidates, test_rows) | {"seconds": seconds}
+    assert raw["parse"] == 1
+    of = {"rooms": 1, "best_of": 0, "temperature": 1.0, "seed": 0}
+    figures = {"constrained": raw, "of": of}
+    record = json.loads((trained / "run.json").read_text())
+    steps = steps_of(record, trained / "layout_lm")
+    text = card(record, steps, validation_losses(trained), figures, {"weights": 0.4, "tokens": 5051})
+    assert "| parsed | 1.000 |" in text
+    assert f"| valid rooms | {raw['valid_scene']:.3f} |" in text
+    assert "n = 4 test rooms" in text
+    assert "3 of 3 steps of 4 fresh rooms" in text
+    assert "2 of 3 steps" in card(
+        record, steps_of(record, trained / "checkpoint-2"), [], figures, {"weights": 0.4, "tokens": 1}
+    )
