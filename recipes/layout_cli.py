@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from layout.schema import ROOM_TYPES, RoomType
+from recipes import layout_generate
 from recipes.layout_files import Reading, add_file_arguments, read_arguments, read_rooms
 from recipes.layout_outputs import (
     add_export,
@@ -28,6 +29,7 @@ yaw counter-clockwise, an object at yaw 0 faces south.
 """
 _EPILOG = """
 examples:
+  rewright layout generate "a small bedroom, desk at the window"   by a layout model of yours (--model)
   rewright layout synth --count 200 --seed 0 --output rooms        make rooms
   rewright layout check rooms/test/part-00000.jsonl                what is wrong with them
   rewright layout render room.json -o plan.png                     a floor plan
@@ -57,10 +59,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         add(sub)
+    layout_generate.add_parser(subs)
 
 
 def run(args: argparse.Namespace) -> int:
-    return _RUN[args.sub](args)
+    return layout_generate.run(args) if args.sub == "generate" else _RUN[args.sub](args)
 
 
 def _add_synth(sub: argparse.ArgumentParser) -> None:
