@@ -54,7 +54,7 @@ def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
     """The parser; only the sub-command `wanted` gets its arguments (None: all of them), the others their line of help."""
     parser = argparse.ArgumentParser(
         prog="rewright",
-        description="Train, measure and serve language models that rewrite prompts for image generators.",
+        description="Train, measure and serve language models that write for image generators, and train the generators on preferences.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -16,6 +16,7 @@ examples:
   rewright generate "two red circles, one blue square" -o x.png
   rewright generate "a pair of crimson discs" --rewrite -o x.png      rewritten first, by the newest rewriter in runs/
   rewright generate "one green star" -n 4 --seed 7 -o star.png        star_0.png … star_3.png
+  rewright generate "one green star" --lora runs/dpo/lora -o star.png  with an adapter of `rewright train diffusion/...`
   rewright generate "a fox in the snow" --model path/to/pipeline -o fox.png
 """
 
@@ -43,6 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--model", help="folder, diffusers id, module:object or URL (default: the embedded generator)"
     )
+    parser.add_argument("--lora", type=Path, help="folder of an adapter for the model, such as runs/dpo/lora")
     parser.add_argument("--steps", type=int, help="sampling steps (default: the generator's)")
     parser.add_argument(
         "--guidance", type=float, help="classifier-free guidance scale (default: the generator's)"
@@ -77,6 +79,15 @@ def run(args: argparse.Namespace) -> int:
         prompt = Rewriter.from_pretrained(str(rewriter_folder(args.adapter)), backend="transformers")(prompt)
         say(prompt)
     generator = load_generator(args.model)
+    if args.lora is not None:
+        from diffusion_core.adapters.lora_io import load_lora
+        from diffusion_core.generator import Generator
+
+        if not isinstance(generator, Generator):
+            raise ValueError(
+                f"--lora: {args.model} is no diffusers model or embedded generator; load the adapter there"
+            )
+        load_lora(generator, args.lora)
     args.output.parent.mkdir(
         parents=True, exist_ok=True
     )  # before the work, so that a wrong path costs nothing

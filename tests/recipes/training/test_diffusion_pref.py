@@ -308,3 +308,15 @@ def test_hyper_parameters_are_those_of_the_loss(tmp_path):
     )
     with pytest.raises(ConfigError, match=r"has no hyper-parameter 'betta'; it has: beta=5000.0"):
         parse(["--config", str(config)])
+
+
+def test_the_adapter_draws_from_the_command_line(zoo, pairs, tmp_path, capsys):
+    from recipes.cli import main as rewright
+
+    assert main(arguments(zoo, pairs, tmp_path / "o", "--learning_rate", "0.05")) == 0
+    words = ["generate", "a red circle", "--model", str(zoo), "--native", "-o"]
+    assert rewright([*words, str(tmp_path / "plain.png")]) == 0
+    assert rewright([*words, str(tmp_path / "tuned.png"), "--lora", str(tmp_path / "o" / "lora")]) == 0
+    assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "tuned.png").read_bytes()
+    assert rewright([*words, str(tmp_path / "x.png"), "--lora", str(tmp_path)]) == 1
+    assert "no adapter in" in capsys.readouterr().err
