@@ -13,6 +13,26 @@ from layout.palette import rgb
 from layout.schema import Scene
 
 
+def load_trimesh() -> Any:
+    """trimesh, with its stand-ins for absent optional packages made harmless to look at.
+
+    They raise ModuleNotFoundError even where one only asks `hasattr(value, "__dict__")`, as vLLM does of all that is loaded when it starts.
+    """
+    import trimesh
+    from trimesh.exceptions import ExceptionWrapper
+
+    def looked_at(self: Any, name: str) -> Any:
+        if name == "__class__":
+            return type(None)
+        if name == "__dict__":
+            raise AttributeError(name)
+        kind, args = object.__getattribute__(self, "exception")
+        raise kind(*args)
+
+    ExceptionWrapper.__getattribute__ = looked_at  # type: ignore[method-assign]
+    return trimesh
+
+
 def write(scene: Scene, path: Path, assets: Retriever = box) -> list[Path]:
     """The room and its furniture as one .glb. Meshes are parametric; `assets` is not asked."""
     path.write_bytes(
@@ -24,7 +44,8 @@ def write(scene: Scene, path: Path, assets: Retriever = box) -> list[Path]:
 def glb_bytes(meshes: Iterable[Mesh], extras: dict[str, Any] | None = None) -> bytes:
     """Meshes as a binary glTF file."""
     import numpy as np
-    import trimesh
+
+    trimesh = load_trimesh()
     from trimesh.visual import TextureVisuals
     from trimesh.visual.material import PBRMaterial
 
