@@ -22,7 +22,9 @@ SILLS: dict[RoomType, int] = {"bedroom": 90, "living_room": 80, "kitchen": 100, 
 def room_type_in(text: str) -> RoomType | None:
     """The type of room that is named first; None where none is."""
     plain = text.lower().replace("_", " ")
-    found = [(plain.find(word), kind) for word, kind in _TYPES.items() if word in plain]
+    found: list[tuple[int, RoomType]] = [
+        (plain.find(word), kind) for word, kind in _TYPES.items() if word in plain
+    ]
     return min(found)[1] if found else None
 
 
