@@ -185,6 +185,13 @@ class PreferenceTrainer:
             self._precompute()
             self._prepared = True
 
+    def begin(self, reward: float) -> None:
+        """What the start had (NaN: unknown), of the main process for all: they must stop early together."""
+        told = torch.tensor(
+            reward if self.accelerator.is_main_process else 0.0, device=self.accelerator.device
+        )
+        self.early_stop.add(0, float(self.accelerator.reduce(told, "sum")))
+
     def train(self) -> int:
         """Run to `max_steps`, the time limit or the early stop, from the newest checkpoint if there is one."""
         self.prepare()

@@ -245,11 +245,13 @@ def train(made: Run, pairs: list[Any]) -> int:
         log.rewind(begun)
     trainer.on_log = Told(log, made, trainer)
     try:
-        if watch is not None:
-            first = watch(0)  # read back where it is there: the comparison at the end is with it
-            if not begun:
-                trainer.early_stop.add(0, first.get("reward", math.nan))
-                log.write({"step": 0, "seconds": 0.0, **{f"eval_{k}": v for k, v in first.items()}})
+        first = (
+            {} if watch is None else watch(0)
+        )  # read back where it is there, for the comparison at the end
+        if not begun and first:
+            log.write({"step": 0, "seconds": 0.0, **{f"eval_{k}": v for k, v in first.items()}})
+        if not begun and made.train.reward:
+            trainer.begin(first.get("reward", math.nan))
         with stop_after_step(trainer):
             step = trainer.train()
         if trainer.stopping:
@@ -261,7 +263,7 @@ def train(made: Run, pairs: list[Any]) -> int:
             record.finish("interrupted")
         stop.add_note(f"The same command goes on from {newest_name(trainer) or 'the beginning'}.")
         raise
-    except Exception:
+    except Exception:  # whatever it was, the record must not say "running"; it is raised again
         if main:
             record.finish("failed")
         raise

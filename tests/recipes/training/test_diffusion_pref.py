@@ -135,7 +135,11 @@ def test_the_number_of_processes_is_read_from_the_launcher():
     assert asked_for(["accelerate", "launch", "--config_file", "c.yaml"]) is None
 
 
-def test_two_processes_follow_one(zoo, pairs, tmp_path):
+@pytest.mark.parametrize(
+    ("reward", "patience", "steps"),
+    [("Brightness", 3, 3), ("Constant", 1, 1)],  # never better than the start: both processes must stop
+)
+def test_two_processes_follow_one(zoo, pairs, tmp_path, reward, patience, steps):
     one, two = tmp_path / "one", tmp_path / "two"
     (tmp_path / "prompts.txt").write_text("a red circle\na blue circle on white\n")
     shared = (
@@ -154,11 +158,11 @@ def test_two_processes_follow_one(zoo, pairs, tmp_path):
         "--eval_prompts",
         str(tmp_path / "prompts.txt"),
         "--reward",
-        "rewards.testing:Brightness",
+        f"rewards.testing:{reward}",
         "--eval_steps",
         "1",
         "--patience",
-        "3",
+        str(patience),
     )
     assert main(arguments(zoo, pairs, one, "--batch_size", "4", *shared)) == 0
     config = Path("recipes/configs/diffusion/diffusion_dpo/smoke.yaml").resolve()
@@ -180,6 +184,7 @@ def test_two_processes_follow_one(zoo, pairs, tmp_path):
         [sys.executable, *words], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    assert rows(two)[-1]["step"] == steps
     assert "4 pairs a step" in done.stderr
     assert "eval_reward" in (two / "metrics.jsonl").read_text()
     for a, b in zip(rows(one), rows(two), strict=True):
