@@ -7,6 +7,7 @@ what one uninterrupted process would have seen; on a CPU the first is the same b
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -141,6 +142,7 @@ class PreferenceTrainer:
         self.best: dict[str, Tensor] | None = None  # the weights of the best evaluation
         self.means = Means()
         self.step, self.seconds, self._prepared = 0, 0.0, False
+        self._epoch, self._permutation = -1, list[int]()
         self.stopping = False  # set from outside (a signal): the step is finished and saved first
 
     @property
@@ -163,7 +165,7 @@ class PreferenceTrainer:
         return found
 
     def _order(self, epoch: int) -> list[int]:
-        if getattr(self, "_epoch", None) != epoch:
+        if self._epoch != epoch:
             rng = torch.Generator().manual_seed(seed_of(self.config.seed, "epoch", epoch))
             self._epoch, self._permutation = (
                 epoch,
@@ -470,9 +472,4 @@ def make_optimizer(parameters: list[nn.Parameter], config: TrainerConfig) -> tor
 
 def _synced(accelerator: Any, policy: nn.Module, last: bool) -> Any:
     """Gradients are averaged over the processes once a step, with the last micro-batch."""
-    import contextlib
-
     return contextlib.nullcontext() if last else accelerator.no_sync(policy)
-
-
-__all__ = ["Policy", "PreferenceTrainer", "Slot", "TrainerConfig", "make_optimizer", "rate_factor"]

@@ -132,7 +132,8 @@ def analyse(
 def _pairs(arms: Sequence[str], ours: str | None) -> list[tuple[str, str]]:
     pairs = [(ours, base) for base in BASELINES if base in arms and base != ours] if ours else []
     pairs += [(arm, "original") for arm in arms if arm not in ("original", ours) and "original" in arms]
-    return pairs
+    others = [arm for arm in arms if arm not in (*BASELINES, "oracle", ours)]  # other seeds, other methods
+    return pairs + [(arm, base) for arm in others for base in ("sft", "sft_continued") if base in arms]
 
 
 def _mean(scores_PS: np.ndarray, kept_PS: np.ndarray) -> float | None:

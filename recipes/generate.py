@@ -79,6 +79,10 @@ def run(args: argparse.Namespace) -> int:
         prompt = Rewriter.from_pretrained(str(rewriter_folder(args.adapter)), backend="transformers")(prompt)
         say(prompt)
     generator = load_generator(args.model)
+    if len(getattr(generator, "shape", ())) == 4:
+        raise ValueError(
+            f"{args.model} makes videos; this command writes pictures. From Python: Generator.generate gives (3, F, H, W)"
+        )
     if args.lora is not None:
         from diffusion_core.adapters.lora_io import load_lora
         from diffusion_core.generator import Generator

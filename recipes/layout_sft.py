@@ -18,22 +18,6 @@ from typing import Any
 
 from recipes.configuration import ConfigError, parse_arguments, resolved
 
-# What a run that goes on may be given anew.
-MAY_CHANGE = frozenset(
-    [
-        "commercial_only",
-        "disable_tqdm",
-        "dry_run",
-        "fresh",
-        "logging_dir",
-        "logging_steps",
-        "max_seconds",
-        "output_dir",
-        "report_to",
-        "run_name",
-        "save_total_limit",
-    ]
-)
 RESULT = "layout_lm"
 DATA_LICENCE = "Apache-2.0"  # the synthesiser's rooms are this project's
 
@@ -63,7 +47,7 @@ def train(run_args: Any, model_args: Any, data: Any, config: Any) -> int:
     from recipes.layout_rows import RowReader, dataset
     from recipes.licences import require_commercial
     from recipes.policy import head_at_labels, quiet
-    from recipes.resume import already_finished, check_same_run, newest_checkpoint
+    from recipes.resume import SFT_MAY_CHANGE, already_finished, check_same_run, newest_checkpoint
     from recipes.rewriter_grpo import without_progress_bar
     from recipes.run_record import MetricsLog, RunRecord, make_output
     from recipes.terminal import remark
@@ -80,7 +64,7 @@ def train(run_args: Any, model_args: Any, data: Any, config: Any) -> int:
         return 0
     checkpoint = newest_checkpoint(output, fresh=run_args.fresh)
     if checkpoint is not None:
-        check_same_run(output, settings, MAY_CHANGE, inputs)
+        check_same_run(output, settings, SFT_MAY_CHANGE, inputs)
     rooms = {"source": "layout.synthesis", "train": data.rooms, "validation": data.validation_rooms}
     record = RunRecord(
         output,

@@ -18,7 +18,11 @@ _COARSE = 4  # levels per channel in the colour histogram
 
 
 def as_image(sample: Sample) -> np.ndarray:
-    """A generator's sample, float (3, H, W) in [0, 1], as an image."""
+    """A generator's sample, float (3, H, W) in [0, 1], as an image. Raises ValueError for a video."""
+    if sample.pixels.ndim != 3:
+        raise ValueError(
+            f"a sample of {sample.pixels.shape[1]} frames is a video; take one of its frames, pixels[:, k]"
+        )
     pixels = sample.pixels.detach().clamp(0, 1).mul(255).round().byte()
     return np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())
 

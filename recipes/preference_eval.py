@@ -18,9 +18,7 @@ import numpy as np
 from recipes.evaluation_sets import OURS, Prompt
 from recipes.terminal import progress
 
-SEED = (
-    77_000  # of the first image; training draws no noise from whole-number seeds below 2**32 that matter here
-)
+SEED = 77_000  # of the first image of each prompt; the others count up
 SHOWN = 8  # prompts on a sheet; the first ones, not the best
 
 

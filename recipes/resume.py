@@ -19,6 +19,22 @@ from recipes.configuration import ConfigError
 log = logging.getLogger(__name__)
 STATE = "trainer_state.json"
 _NAME = re.compile(r"checkpoint-(\d+)")
+# What a fine-tuning that goes on may be given anew.
+SFT_MAY_CHANGE = frozenset(
+    [
+        "commercial_only",
+        "disable_tqdm",
+        "dry_run",
+        "fresh",
+        "logging_dir",
+        "logging_steps",
+        "max_seconds",
+        "output_dir",
+        "report_to",
+        "run_name",
+        "save_total_limit",
+    ]
+)
 
 
 def checkpoints(output: Path) -> list[Path]:

@@ -27,23 +27,6 @@ from rewriter.datasets import PromptRow, to_sft_rows
 from rewriter.schema import Rewrite
 from rewriter.templates import Template
 
-# What a run that goes on may be given anew.
-MAY_CHANGE = frozenset(
-    [
-        "commercial_only",
-        "disable_tqdm",
-        "dry_run",
-        "fresh",
-        "logging_dir",
-        "logging_steps",
-        "max_seconds",
-        "output_dir",
-        "report_to",
-        "run_name",
-        "save_total_limit",
-    ]
-)
-
 
 def run(argv: Sequence[str]) -> int:
     """Parse → record → data → model → train → save. Returns the exit code."""
@@ -83,7 +66,7 @@ def train(
         writing,
     )
     from recipes.prompt_rows import licence_of_rows
-    from recipes.resume import already_finished, check_same_run, newest_checkpoint, state_of
+    from recipes.resume import SFT_MAY_CHANGE, already_finished, check_same_run, newest_checkpoint, state_of
     from recipes.rewriter_grpo import without_progress_bar
     from recipes.run_record import MetricsLog, RunRecord, make_output, sha256_of
     from recipes.saved_rewriter import save_rewriter
@@ -105,7 +88,7 @@ def train(
         return 0
     checkpoint = newest_checkpoint(output, fresh=run_args.fresh)
     if checkpoint is not None:
-        check_same_run(output, settings, MAY_CHANGE, inputs)
+        check_same_run(output, settings, SFT_MAY_CHANGE, inputs)
     kept, held_out = split_pairs(pairs, sft.validation_share)
     dataset = {
         "source": sft.pairs,
