@@ -30,6 +30,7 @@ from layout.serialise import (
     object_json,
     prompt_text,
 )
+from layout.transform import from_south_west
 
 OBJECT_CHARACTERS = 160  # no object of the wire is longer; a token is at least one character
 FREE_TOKENS = 1400  # of an answer without a plan's bound on it
@@ -201,7 +202,13 @@ def answers(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """One text of the wire for each job, of which many may be for one room."""
+    """One text of the wire for each job, of which many may be for one room.
+
+    The walls that plans number are counted from the south-west, as in training, wherever the room's own outline begins.
+    """
+    jobs = [
+        Job(Scene(room=from_south_west(job.kept.room), objects=job.kept.objects), job.request) for job in jobs
+    ]
     say = progress or (lambda text: None)
     drafts = [_draft(job, plan, constrained) for job in jobs]
     if not (plan and constrained):

@@ -76,13 +76,13 @@ def instruct(
     index = rng.choice([i for i in range(len(options)) if (i % 5 == 4) == held_out])
     parts = {"room": _room_noun(scene.room), "size": _size_text(scene.room, rng), "style": rng.choice(STYLES)}
     counts, found = (), ()
-    nouns = _choose_nouns(rng)
+    nouns = choose_nouns(rng)
     if level in (1, 2):
         counts = _counts(scene, rng, most=9 if level == 1 else 6)
-        parts["objects"] = _listed(counts, nouns, rng)
+        parts["objects"] = listed(counts, nouns, rng)
         if level == 2:
             found = _choose_relations(scene, counts, rng)
-            parts["relations"] = "; ".join(_said(scene, r, nouns) for r in found) or "the door kept clear"
+            parts["relations"] = "; ".join(said(scene, r, nouns) for r in found) or "the door kept clear"
         absent = _absent(scene, rng) if rng.random() < 0.15 else None
         if absent:
             counts = (*counts, CountSpec(category=absent, n=0))
@@ -95,6 +95,24 @@ def instruct(
     return Instruction(
         level=level, text=text, spec=Spec(counts=counts, relations=found), template=f"{level}.{index}"
     )
+
+
+def sized_instruction(scene: Scene, seed: int | str) -> Instruction:
+    """OptiScene's contract: the floor's area in m² and every object with its size, in whole cm as width x depth x height."""
+    rng = random.Random(f"{seed}/sized")
+    nouns = choose_nouns(rng)
+    groups: Counter[tuple[str, tuple[int, int, int]]] = Counter()
+    for o in scene.objects:
+        w, d, h = (round(v) for v in o.size)
+        groups[o.category, (w, d, h)] += 1
+    sized = (
+        f"{f'{n} {plural(nouns[name])}' if n > 1 else nouns[name]} {w} x {d} x {h} cm"
+        for (name, (w, d, h)), n in groups.items()
+    )
+    text = f"{_room_noun(scene.room)} of {scene.room.area / 1e4:.1f} m2: {', '.join(sized)}"
+    present = Counter(o.category for o in scene.objects)
+    counts = tuple(CountSpec(category=name, n=n) for name, n in present.items())
+    return Instruction(level=1, text=text[0].upper() + text[1:], spec=Spec(counts=counts), template="sized")
 
 
 def _room_noun(room: Room) -> str:
@@ -110,7 +128,7 @@ def _size_text(room: Room, rng: random.Random) -> str:
     return f"{w:.0f} x {d:.0f} cm" if unit == "cm" else f"{w / 30.48:.0f} x {d / 30.48:.0f} ft"
 
 
-def _choose_nouns(rng: random.Random) -> dict[str, str]:
+def choose_nouns(rng: random.Random) -> dict[str, str]:
     """What each category is called in one text: its first name two times out of three."""
     chosen = {}
     for name, entry in CATALOGUE.items():
@@ -129,7 +147,7 @@ def _counts(scene: Scene, rng: random.Random, most: int) -> tuple[CountSpec, ...
     return tuple(CountSpec(category=n, n=present[n]) for n in names if n in kept)
 
 
-def _listed(counts: Sequence[CountSpec], nouns: Mapping[str, str], rng: random.Random) -> str:
+def listed(counts: Sequence[CountSpec], nouns: Mapping[str, str], rng: random.Random) -> str:
     """'a bed, two nightstands and a wardrobe'."""
     said = []
     for wanted in counts:
@@ -157,9 +175,11 @@ def _persona(scene: Scene, rng: random.Random) -> tuple[tuple[str, ...], str]:
     return rng.choice(fitting)
 
 
-def measured(scene: Scene, names: Sequence[str]) -> Iterator[RelationSpec]:
-    """Every relation among the named categories, and of them to the room, that clearly holds, with how many do."""
-    for subject in names:
+def measured(
+    scene: Scene, names: Sequence[str], subjects: Sequence[str] | None = None
+) -> Iterator[RelationSpec]:
+    """Every relation among the named categories, and of them to the room, that clearly holds, with how many do; of `subjects` alone if given."""
+    for subject in names if subjects is None else subjects:
         own = scene.of(subject)
         for relation, part in ROOM_PHRASES:
             if relations.room_distance(own[0].box, scene.room, part) is None and part in ("window", "door"):
@@ -197,7 +217,7 @@ def _choose_relations(
     scene: Scene, counts: Sequence[CountSpec], rng: random.Random
 ) -> tuple[RelationSpec, ...]:
     """Two to five telling relations, at most two of a subject and one of a pair."""
-    found = [r for r in measured(scene, [c.category for c in counts]) if not _trivial(r)]
+    found = [r for r in measured(scene, [c.category for c in counts]) if not trivial(r)]
     rng.shuffle(found)
     found.sort(key=lambda r: _dull(r) + rng.random() * 3)
     chosen: list[RelationSpec] = []
@@ -221,7 +241,7 @@ def _dull(spec: RelationSpec) -> int:
     return 0 if ruled or spec.relation in ("at", "on_top_of") else 1
 
 
-def _trivial(spec: RelationSpec) -> bool:
+def trivial(spec: RelationSpec) -> bool:
     """What nobody says: a rug that faces something, a lamp left of the rug it stands on, a painting at the wall."""
     flat = {"rug", "bath_mat"}
     front = bool(CATALOGUE[spec.subject].use) or spec.subject.endswith("chair")
@@ -236,7 +256,7 @@ def _trivial(spec: RelationSpec) -> bool:
     return CATALOGUE[spec.subject].small and spec.relation != "on_top_of"
 
 
-def _said(scene: Scene, spec: RelationSpec, nouns: Mapping[str, str]) -> str:
+def said(scene: Scene, spec: RelationSpec, nouns: Mapping[str, str]) -> str:
     """'both nightstands beside the bed', 'one of the chairs near the door'."""
     total, noun = len(scene.of(spec.subject)), nouns[spec.subject]
     if total == 1:
@@ -253,13 +273,13 @@ def _said(scene: Scene, spec: RelationSpec, nouns: Mapping[str, str]) -> str:
     return f"{who} {PAIR_PHRASES[spec.relation].format(r=a(other) if many else the(other))}"
 
 
-def plan_text(scene: Scene) -> str:
-    """The plan before the coordinates: the objects in their order, neighbours of one kind and place together, with where they go.
+def plan_text(scene: Scene, first: int = 0) -> str:
+    """The plan before the coordinates: the objects from number `first` on in their order, neighbours of one kind and place together, with where they go.
 
     'double_bed at wall 3; 2 nightstand beside the double_bed; wardrobe at wall 1; table_lamp on nightstand'. The only numbers are counts
     and wall indices.
     """
-    said = ((o.category, _where(scene, o)) for o in scene.objects)
+    said = ((o.category, _where(scene, o)) for o in scene.objects[first:])
     groups = ((len(list(same)), name, where) for (name, where), same in groupby(said))
     return "; ".join(f"{n} {name} {where}" if n > 1 else f"{name} {where}" for n, name, where in groups)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from layout.schema import MAX_OBJECTS, Room, Scene, SceneObject
-from layout.serialise import category_of
+from layout.serialise import category_of, of_span
 
 Code = Literal["empty", "not_json", "truncated", "schema", "structure"]
 
@@ -37,13 +37,39 @@ class ParseFailure(BaseModel):
 
 
 class _WireObject(BaseModel):
+    """A span at a quarter turn, or a size and a position at any yaw."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     id: str
     on: str
-    size: list[int] = Field(min_length=3, max_length=3)
     yaw: int = Field(ge=0, lt=360)
-    pos: list[int] = Field(min_length=3, max_length=3)
+    span: list[int] | None = Field(default=None, min_length=6, max_length=6)
+    size: list[int] | None = Field(default=None, min_length=3, max_length=3)
+    pos: list[int] | None = Field(default=None, min_length=3, max_length=3)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> _WireObject:
+        if self.span is not None:
+            if self.size is not None or self.pos is not None:
+                raise ValueError("span says size and place already; leave out size and pos")
+            if self.yaw % 90:
+                raise ValueError(
+                    f"a span needs a yaw of 0, 90, 180 or 270, not {self.yaw}; give size and pos"
+                )
+        elif self.size is None or self.pos is None:
+            raise ValueError("give span, or size and pos")
+        return self
+
+    @property
+    def box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """(size, pos) in centimetres."""
+        if self.span is not None:
+            return of_span(self.span, self.yaw)
+        assert self.size is not None
+        assert self.pos is not None
+        (w, d, h), (x, y, z) = self.size, self.pos
+        return (w, d, h), (x, y, z)
 
 
 class _Wire(BaseModel):
@@ -85,16 +111,10 @@ def _scene(value: Any, room: Room) -> Parsed | ParseFailure:
         return _failure("schema", error, "")
     objects = []
     for i, o in enumerate(wire.objects):
+        size, pos = o.box
         try:
             objects.append(
-                SceneObject(
-                    id=o.id,
-                    category=category_of(o.id),
-                    size=(o.size[0], o.size[1], o.size[2]),
-                    yaw=o.yaw,
-                    pos=(o.pos[0], o.pos[1], o.pos[2]),
-                    on=o.on,
-                )
+                SceneObject(id=o.id, category=category_of(o.id), size=size, yaw=o.yaw, pos=pos, on=o.on)
             )
         except ValidationError as error:
             return _failure("schema", error, f"objects[{i}].")

@@ -2,21 +2,24 @@
 
 The answer is one line of JSON without spaces; training, constrained decoding and parsing use these same bytes:
 
-    {"plan":"double_bed at wall 3; …","objects":[{"id":"double_bed_1","on":"floor","size":[160,205,50],"yaw":90,"pos":[103,220,0]},…]}
+    {"plan":"double_bed at wall 3; …","objects":[{"id":"double_bed_1","on":"floor","yaw":90,"span":[0,205,140,300,0,50]},…]}
 
-Whole centimetres and degrees. The category is the id without its number. Size and yaw come before the position, because how far a thing
-reaches is then known when its place is written; carriers come before what they carry. Without a plan the first property is left out.
+Whole centimetres and degrees. The category is the id without its number; carriers come before what they carry. `span` is where a thing begins
+and ends along x, y and z. So what touches repeats a number that is there already, a wall's or a neighbour's, and nothing has to be added
+or halved to say so: small models copy well and add badly. What is not at a quarter turn says `"size":[w,d,h],"pos":[x,y,z]` instead,
+`pos` being the centre of its bottom. Without a plan the first property is left out.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from layout.catalogue import CATALOGUE, named, of_room
+from layout.catalogue import CATALOGUE, Category, named, of_room
 from layout.instructions import plan_text
 from layout.schema import PLACES, Room, Scene, SceneObject
 
@@ -56,23 +59,44 @@ def prompt_text(room: Room, request: str, *, plan: bool = True, keep: Sequence[S
     return "\n".join([room_text(room), *kept, f"request {' '.join(request.split())}", answer])
 
 
-def answer_text(scene: Scene, *, plan: bool = True) -> str:
-    """The answer that describes a scene, in the wire's form; lengths and yaws are rounded to whole numbers."""
+def answer_text(scene: Scene, *, plan: bool = True, kept: int = 0) -> str:
+    """The answer that describes a scene, in the wire's form; lengths and yaws are rounded to whole numbers.
+
+    The first `kept` objects were there before; the plan of what is new follows theirs and does not run on from it.
+    """
     ordered = carriers_first(scene)
-    answer: dict[str, Any] = {"plan": plan_text(ordered)} if plan else {}
+    before = plan_text(Scene(room=scene.room, objects=ordered.objects[:kept]))
+    new = plan_text(ordered, first=kept)
+    answer: dict[str, Any] = {"plan": "; ".join(filter(None, (before, new)))} if plan else {}
     answer["objects"] = [object_json(o) for o in ordered.objects]
     return _dumps(answer)
 
 
 def object_json(o: SceneObject) -> dict[str, Any]:
     """One object of the answer, its keys in the order in which they are written."""
-    return {
-        "id": o.id,
-        "on": o.on,
-        "size": [max(1, round(v)) for v in o.size],
-        "yaw": round(o.yaw) % 360,
-        "pos": [round(v) for v in o.pos],
-    }
+    yaw = round(o.yaw) % 360
+    named = {"id": o.id, "on": o.on, "yaw": yaw}
+    if yaw % 90:
+        return named | {"size": [max(1, round(v)) for v in o.size], "pos": [round(v) for v in o.pos]}
+    (w, d, h), (x, y, z) = o.size, o.pos
+    if yaw % 180:
+        w, d = d, w
+    ends = (*_ends(x - w / 2, x + w / 2), *_ends(y - d / 2, y + d / 2), *_ends(z, z + h))
+    return named | {"span": list(ends)}
+
+
+def _ends(low: float, high: float) -> tuple[int, int]:
+    """Whole centimetres, at least one apart; halves go up at both ends, so that a whole length stays what it is."""
+    first = math.floor(low + 0.5)
+    return first, max(first + 1, math.floor(high + 0.5))
+
+
+def of_span(span: Sequence[int], yaw: int) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """(size, pos) of what reaches from x0 to x1, y0 to y1, z0 to z1 at a quarter turn; the ends of a pair may come in either order."""
+    (x0, x1), (y0, y1), (z0, z1) = (sorted(span[k : k + 2]) for k in (0, 2, 4))
+    x1, y1, z1 = max(x1, x0 + 1), max(y1, y0 + 1), max(z1, z0 + 1)
+    w, d = (x1 - x0, y1 - y0) if yaw % 180 == 0 else (y1 - y0, x1 - x0)
+    return (w, d, z1 - z0), ((x0 + x1) / 2, (y0 + y1) / 2, z0)
 
 
 def _dumps(value: Any) -> str:
@@ -162,8 +186,8 @@ def answer_schema(
     """JSON schema of an answer for this room, for constrained decoding and for validation.
 
     Without `ids`, objects may be any of the room's type and whatever else the request names, at least as many as it names. With `ids` (from
-    the model's own plan, `ids_in_plan`) the answer has exactly these objects in this order, each within its category's sizes. Only the
-    user's text and the room go in; a hidden specification has no place here.
+    the model's own plan, `ids_in_plan`) the answer has exactly these objects in this order, each on what its category may be on. Every span
+    is within the room's bounding box. Only the user's text and the room go in; a hidden specification has no place here.
     """
     if ids is None:
         wanted = mentioned(request)
@@ -176,17 +200,16 @@ def answer_schema(
             if wanted.get(n) != 0
             for k in range(1, max(MAX_PER_CATEGORY, wanted.get(n, 0)) + 1)
         ]
-        item = _object_schema(room, {"enum": offered}, [*PLACES, *offered], _any_size(room))
+        item = _object_schema(room, {"enum": offered}, [*PLACES, *offered], None)
         least = min(sum(wanted.values()), MAX_OBJECTS)
         objects: dict[str, Any] = {"type": "array", "items": item, "minItems": least, "maxItems": MAX_OBJECTS}
     else:
         items = []
         for i, name in enumerate(ids):
             entry = CATALOGUE.get(category_of(name))
-            sizes = _any_size(room) if entry is None else [entry.width, entry.depth, entry.height]
             carriers = [n for n in ids[:i] if entry is None or category_of(n) in entry.on]
             places = [p for p in PLACES if entry is None or p in entry.on]
-            items.append(_object_schema(room, {"const": name}, [*places, *carriers] or list(PLACES), sizes))
+            items.append(_object_schema(room, {"const": name}, [*places, *carriers] or list(PLACES), entry))
         objects = {
             "type": "array",
             "prefixItems": items,
@@ -198,29 +221,37 @@ def answer_schema(
     return _closed(properties | {"objects": objects})
 
 
-def _any_size(room: Room) -> list[tuple[float, float]]:
-    longest = max(room.extent)
-    return [(1, longest), (1, longest), (1, room.height)]
-
-
 def _object_schema(
-    room: Room, name: dict[str, Any], places: Sequence[str], sizes: Sequence[tuple[float, float]]
+    room: Room, name: dict[str, Any], places: Sequence[str], entry: Category | None
 ) -> dict[str, Any]:
+    """Of one object: by its span at a quarter turn, by size and position at the other yaws that the room has."""
     width, depth = room.extent
-    return _closed(
-        {
-            "id": name,
-            "on": {"enum": list(places)},
-            "size": _triple(sizes),
-            "yaw": {"enum": yaws(room)},
-            "pos": _triple([(0, width), (0, depth), (0, room.height)]),
-        }
-    )
+    bounds = ((0, width), (0, depth), (0, room.height))
+    start = {"id": name, "on": {"enum": list(places)}}
+    square = [yaw for yaw in yaws(room) if yaw % 90 == 0]
+    oblique = [yaw for yaw in yaws(room) if yaw % 90]
+    span = _integers([bound for bound in bounds for _ in range(2)])
+    straight = _closed(start | {"yaw": {"enum": square}, "span": span})
+    if not oblique:
+        return straight
+    longest = max(room.extent)
+    sizes = ((1, longest), (1, longest), (1, room.height))
+    if entry is not None:
+        sizes = (entry.width, entry.depth, entry.height)
+    turned = {"yaw": {"enum": oblique}, "size": _integers(sizes), "pos": _integers(bounds)}
+    return {"anyOf": [straight, _closed(start | turned)]}
 
 
-def _triple(ranges: Sequence[tuple[float, float]]) -> dict[str, Any]:
+def _integers(ranges: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """As many whole numbers as ranges."""
     items = [{"type": "integer", "minimum": round(low), "maximum": round(high)} for low, high in ranges]
-    return {"type": "array", "prefixItems": items, "items": False, "minItems": 3, "maxItems": 3}
+    return {
+        "type": "array",
+        "prefixItems": items,
+        "items": False,
+        "minItems": len(items),
+        "maxItems": len(items),
+    }
 
 
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The symmetries of a room: quarter turns and the mirror image. Both keep every gap, so a valid room stays valid."""
+"""The symmetries of a room: quarter turns and the mirror image; and its walls counted from the south-west. All keep every gap, so a valid room
+stays valid."""
 
 from __future__ import annotations
 
@@ -46,6 +47,26 @@ def mirrored(scene: Scene) -> Scene:
         o.moved(pos=(width - o.pos[0], o.pos[1], o.pos[2]), yaw=(360 - o.yaw) % 360) for o in scene.objects
     )
     return Scene(room=room, objects=objects)
+
+
+def from_south_west(room: Room) -> Room:
+    """The same room with its corners counted from the most south-western one, so that wall 0 of a rectangle is the southern one."""
+    ring = room.polygon
+    first = min(range(len(ring)), key=lambda i: (ring[i][0] + ring[i][1], ring[i]))
+    if first == 0:
+        return room
+
+    def recounted(opening: Opening) -> dict[str, object]:
+        return {**_fields(opening), "wall": (opening.wall - first) % len(ring)}
+
+    return Room.model_validate(
+        {
+            **_fields(room),
+            "polygon": ring[first:] + ring[:first],
+            "doors": [recounted(d) for d in room.doors],
+            "windows": [recounted(w) for w in room.windows],
+        }
+    )
 
 
 def _fields(model: Room | Opening) -> dict[str, object]:

@@ -24,13 +24,13 @@ SEED = 20_261_128  # of the test rooms
 
 
 def examples(count: int, seed: int = SEED) -> list[Any]:
-    """`count` test rows of every room type."""
+    """`count` test rows of every room type, each for a whole room."""
     from layout.schema import ROOM_TYPES
     from recipes.layout_rows import row
 
     wanted, found, index = Counter(dict.fromkeys(ROOM_TYPES, count)), [], 0
     while wanted.total():
-        drawn = row(seed, "test", index)
+        drawn = row(seed, "test", index, kinds={"whole": 1})
         index += 1
         if wanted[drawn.scene.room.room_type] > 0:
             wanted[drawn.scene.room.room_type] -= 1

@@ -1,10 +1,10 @@
 """The tokenizer of the embedded layout model: what is said again and again is one token.
 
-A number from 0 to 1000 is one token, with the comma or space behind it; so are a category, the text between two values, and every word
+A number from 0 to 1200 is one token, with the comma or space behind it; so are a category, the text between two values, and every word
 of the synthetic requests. Anything else is spelled by byte-pair merges learned from the requests, so no text is unknown. An object of
-the answer takes 8 tokens:
+the answer takes 9 tokens:
 
-    ]},{"id":"desk|_1","on":"floor","size":[|120,|60,|75|],"yaw":90,"pos":[|60,|30,|0
+    ]},{"id":"desk|_1","on":"floor","yaw":|90,"span":[|0,|60,|30,|150,|0,|75
 
 The model reads the same JSON as everybody else; only how it is cut is its own.
 """
@@ -21,7 +21,7 @@ from layout.rules import RULES
 from layout.wording import NUMBERS, PERSONAS, STYLES, TEMPLATES, plural
 
 PAD, END = "<pad>", "</s>"
-LARGEST = 1000  # cm; the largest number that is one token
+LARGEST = 1200  # cm; the largest number that is one token
 MERGES = 600  # learned pairs of letters, for words that the synthetic requests do not have
 PHRASES = ("at wall ", "under the ceiling", "in the open", "answer plan and objects", "answer objects")
 _WORD = r"[A-Za-z]+(?:_[a-z]+)* ?"
@@ -38,10 +38,11 @@ def pieces_pattern() -> str:
     """The regular expression that cuts a text; the first alternative that matches wins."""
     alternatives = [
         rf'(?:\]\}},|","objects":\[|\{{"objects":\[)?\{{"id":"{_NAME}',
-        r'_\d+","on":"(?:(?:floor|wall|ceiling)","size":\[)?',
-        r'_\d+","size":\[',
-        r'\],"yaw":(?:(?:0|90|180|270),"pos":\[)?',
-        r'"pos":\[',
+        r'_\d+","on":"(?:(?:floor|wall|ceiling)","yaw":)?',
+        r'_\d+","yaw":',
+        r'(?:0|90|180|270),"span":\[',
+        r'"size":\[',
+        r'\],"pos":\[',
         r"\]\}\]\}",
         r'\{"plan":"',
         *(phrase.replace(" ", r"\ ") for phrase in phrases()),
@@ -61,10 +62,10 @@ def wire_pieces() -> list[str]:
     starts = ("", "]},", '","objects":[', '{"objects":[')
     found = [f'{start}{{"id":"{name}' for start in starts for name in names]
     for k in range(1, 13):
-        found += [f'_{k}","on":"{place}","size":[' for place in ("floor", "wall", "ceiling")]
-        found += [f'_{k}","on":"', f'_{k}","size":[']
-    found += [f'],"yaw":{yaw},"pos":[' for yaw in (0, 90, 180, 270)]
-    found += ['],"yaw":', '"pos":[', "]}]}", '{"plan":"', *phrases(), "; ", "\n"]
+        found += [f'_{k}","on":"{place}","yaw":' for place in ("floor", "wall", "ceiling")]
+        found += [f'_{k}","on":"', f'_{k}","yaw":']
+    found += [f'{yaw},"span":[' for yaw in (0, 90, 180, 270)]
+    found += ['"size":[', '],"pos":[', "]}]}", '{"plan":"', *phrases(), "; ", "\n"]
     found += [f"{n}{end}" for n in range(LARGEST + 1) for end in ("", ",", " ")]
     return found + names + [f"{name} " for name in names]
 

@@ -27,8 +27,8 @@ class Dimensions:
 
 
 DIMENSIONS: dict[RoomType, Dimensions] = {
-    "bedroom": Dimensions((270, 430), (300, 540), (80, 100), (1, 1, 1, 2)),
-    "living_room": Dimensions((340, 560), (400, 760), (60, 100), (1, 1, 2, 2)),
+    "bedroom": Dimensions((220, 430), (280, 540), (80, 100), (1, 1, 1, 2)),
+    "living_room": Dimensions((300, 560), (340, 900), (60, 100), (1, 1, 2, 2)),
     "kitchen": Dimensions((230, 400), (260, 500), (95, 110), (0, 1, 1, 2)),
     "bathroom": Dimensions((170, 300), (200, 360), (120, 150), (0, 1, 1), door=(70, 90)),
 }

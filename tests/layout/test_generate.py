@@ -99,7 +99,7 @@ def test_kept_furniture_keeps_its_pose(bedroom):
     assert objects.begun == '{"plan":"double_bed at wall 3; wardrobe at wall 1'
     only, second = objects.constraint.schema["prefixItems"]
     assert second["properties"]["id"]["const"] == "wardrobe_1"
-    value = json.loads('{"id":"double_bed_1","on":"floor","size":[160,205,50],"yaw":90,"pos":[103,220,0]}')
+    value = json.loads('{"id":"double_bed_1","on":"floor","yaw":90,"span":[1,206,140,300,0,50]}')
     assert jsonschema.Draft202012Validator(only).is_valid(value)
     assert not jsonschema.Draft202012Validator(only).is_valid(value | {"yaw": 0})
 

@@ -37,7 +37,7 @@ def test_the_room_in_lines(room):
 def test_the_prompt_ends_with_the_request(bedroom):
     text = serialise.prompt_text(bedroom.room, "a bed\n by the  window", plan=False, keep=bedroom.objects[:1])
     assert text.splitlines()[-3:] == [
-        'keep {"id":"bed","on":"floor","size":[160,205,50],"yaw":90,"pos":[102,220,0]}',
+        'keep {"id":"bed","on":"floor","yaw":90,"span":[0,205,140,300,0,50]}',
         "request a bed by the window",
         "answer objects",
     ]
@@ -74,7 +74,39 @@ def test_floats_are_rounded(bedroom):
     text = serialise.answer_text(
         bedroom.replaced(bedroom.by_id["bed"].moved(pos=(102.6, 220.2, 0), yaw=359.7))
     )
-    assert '"id":"bed","on":"floor","size":[160,205,50],"yaw":0,"pos":[103,220,0]' in text
+    assert '"id":"bed","on":"floor","yaw":0,"span":[23,183,118,323,0,50]' in text
+
+
+def test_what_is_at_no_quarter_turn_says_size_and_position(bedroom):
+    turned = bedroom.by_id["bed"].moved(pos=(202.6, 170.2, 0), yaw=37.3)
+    text = serialise.answer_text(bedroom.replaced(turned))
+    assert '"id":"bed","on":"floor","yaw":37,"size":[160,205,50],"pos":[203,170,0]' in text
+    read = parse(text, bedroom.room)
+    assert isinstance(read, Parsed)
+    assert read.scene.by_id["bed"].pos == (203, 170, 0)
+
+
+@pytest.mark.parametrize(
+    ("span", "yaw", "size", "pos"),
+    [
+        ([0, 205, 140, 300, 0, 50], 90, (160, 205, 50), (102.5, 220, 0)),
+        ([0, 205, 140, 300, 0, 50], 180, (205, 160, 50), (102.5, 220, 0)),
+        ([205, 0, 300, 140, 50, 0], 270, (160, 205, 50), (102.5, 220, 0)),
+        ([10, 10, 20, 30, 40, 40], 0, (1, 10, 1), (10.5, 25, 40)),
+    ],
+)
+def test_a_span_is_a_size_and_a_place(span, yaw, size, pos):
+    assert serialise.of_span(span, yaw) == (size, pos)
+
+
+def test_kept_pieces_have_a_plan_of_their_own(room):
+    stand = thing("nightstand_1", "nightstand", (40, 40, 55), 0, (100, 330, 0))
+    other = thing("nightstand_2", "nightstand", (40, 40, 55), 0, (300, 330, 0))
+    scene = Scene(room=room, objects=(stand, other))
+    assert json.loads(serialise.answer_text(scene))["plan"] == "2 nightstand at wall 2"
+    parts = json.loads(serialise.answer_text(scene, kept=1))["plan"]
+    assert parts == "nightstand at wall 2; nightstand at wall 2"
+    assert serialise.ids_in_plan(parts) == ["nightstand_1", "nightstand_2"]
 
 
 def test_carriers_come_first(room):
@@ -87,13 +119,13 @@ def test_carriers_come_first(room):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda o: o["pos"].__setitem__(0, 401),
-        lambda o: o["pos"].__setitem__(1, -1),
+        lambda o: o["span"].__setitem__(1, 401),
+        lambda o: o["span"].__setitem__(2, -1),
         lambda o: o.update(yaw=45),
         lambda o: o.update(id="spaceship_1"),
-        lambda o: o.update(size=[160, 205]),
+        lambda o: o.update(span=[0, 205, 140, 300]),
         lambda o: o.update(colour="red"),
-        lambda o: o["size"].__setitem__(0, 160.5),
+        lambda o: o["span"].__setitem__(0, 0.5),
         lambda o: o.pop("on"),
     ],
 )
@@ -115,12 +147,21 @@ def test_an_oblique_room_offers_the_yaws_of_its_walls():
     assert len(offered) == 8
 
 
-def test_a_planned_schema_bounds_sizes_and_carriers(room):
+def test_a_planned_schema_bounds_places_and_carriers(room):
     schema = serialise.answer_schema(room, ids=["nightstand_1", "table_lamp_1"])
     stand, lamp = schema["properties"]["objects"]["prefixItems"]
-    assert stand["properties"]["size"]["prefixItems"][0] == {"type": "integer", "minimum": 35, "maximum": 65}
+    ends = stand["properties"]["span"]["prefixItems"]
+    assert [(e["minimum"], e["maximum"]) for e in ends] == [(0, 400)] * 2 + [(0, 350)] * 2 + [(0, 260)] * 2
     assert stand["properties"]["on"] == {"enum": ["floor"]}
     assert lamp["properties"]["on"] == {"enum": ["nightstand_1"]}
+
+
+def test_an_oblique_room_bounds_sizes_of_what_is_turned():
+    room = synthesis.draw_room(random.Random(3), "bedroom", "oblique")
+    schema = serialise.answer_schema(room, ids=["nightstand_1"])
+    straight, turned = schema["properties"]["objects"]["prefixItems"][0]["anyOf"]
+    assert set(straight["properties"]["yaw"]["enum"]) == {0, 90, 180, 270}
+    assert turned["properties"]["size"]["prefixItems"][0] == {"type": "integer", "minimum": 35, "maximum": 65}
 
 
 @pytest.mark.parametrize(
@@ -169,6 +210,10 @@ def test_what_is_asked_for_bounds_the_number_of_objects(room):
         ('{"objects":[{"id":"bed_1","on":"floor","size":[160,205],"yaw":0,"pos":[1,1,0]}]}', "schema", "objects[0].size"),
         ('{"objects":[{"id":"bed_1","on":"floor","size":[160,205,1.5],"yaw":0,"pos":[1,1,0]}]}', "schema", "objects[0].size[2]"),
         ('{"objects":[{"id":"bed_1","on":"floor","size":[160,0,50],"yaw":0,"pos":[1,1,0]}]}', "schema", "objects[0].size[1]"),
+        ('{"objects":[{"id":"bed_1","on":"floor","yaw":0,"span":[0,10,0,10,0]}]}', "schema", "objects[0].span"),
+        ('{"objects":[{"id":"bed_1","on":"floor","yaw":45,"span":[0,10,0,10,0,10]}]}', "schema", "objects[0]"),
+        ('{"objects":[{"id":"bed_1","on":"floor","yaw":0,"span":[0,10,0,10,0,10],"pos":[1,1,0]}]}', "schema", "objects[0]"),
+        ('{"objects":[{"id":"bed_1","on":"floor","yaw":0,"size":[10,10,10]}]}', "schema", "objects[0]"),
         ('{"objects":[{"id":"Bed!","on":"floor","size":[160,205,50],"yaw":0,"pos":[1,1,0]}]}', "schema", "objects[0].id"),
         ('{"objects":[{"id":"bed_1","on":"cloud","size":[160,205,50],"yaw":0,"pos":[1,1,0]}]}', "structure", "objects"),
         ("[" * 100_000, "not_json", "0"),

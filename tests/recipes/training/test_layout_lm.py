@@ -10,7 +10,7 @@ from layout.parse import Parsed, parse
 from layout.request import plain_room
 from layout.schema import ROOM_TYPES, Scene
 from layout.synthesis import split_of
-from recipes.layout_rows import RowReader, prompted, row
+from recipes.layout_rows import RowReader, prompted, row, slip, typed
 from recipes.layout_tokenizer import build, numbers_of
 from recipes.train import main
 
@@ -40,10 +40,11 @@ def test_a_row_is_a_function_of_its_number():
 
 def test_rows_keep_to_their_split_and_wording():
     assert {split_of(r.scene.room) for r in ROWS} == {"train"}
-    held_out = row(0, "test", 0)
+    held_out = row(0, "test", 0, kinds={"whole": 0.5, "change": 0.5})
     assert split_of(held_out.scene.room) == "test"
     assert int(held_out.instruction.template.split(".")[1]) % 5 == 4
-    assert all(int(r.instruction.template.split(".")[1]) % 5 != 4 for r in ROWS)
+    said = [r.instruction.template for r in ROWS if r.instruction.template != "sized"]
+    assert all(int(template.split(".")[1]) % 5 != 4 for template in said)
 
 
 def test_the_answer_of_a_row_is_its_room():
@@ -69,8 +70,13 @@ def test_an_answer_is_short_in_tokens(tokenizer):
 
 def test_every_number_is_one_token(tokenizer):
     found = numbers_of(tokenizer)
-    assert len({i for ids in found.values() for i in ids}) == 3 * 1001
+    assert len({i for ids in found.values() for i in ids}) == 3 * 1201
     assert tokenizer("[120,60,75]")["input_ids"][1] == found[120][1]
+
+
+def test_an_object_is_nine_tokens(tokenizer):
+    text = ']},{"id":"desk_1","on":"floor","yaw":90,"span":[0,60,30,150,0,75'
+    assert len(tokenizer(text)["input_ids"]) == 9
 
 
 def test_near_numbers_begin_alike(tiny, tokenizer):
@@ -97,9 +103,42 @@ def test_the_loss_is_on_the_answer_and_nothing_is_cut(tokenizer):
         short({"row": [0]})
 
 
+def test_what_was_there_before_is_not_learned(tokenizer):
+    read = RowReader(tokenizer, seed=0, split="train", count=9, plan_share=0.85, max_length=640, batch=2)
+    changes = [r for r in (row(0, "train", i, kinds={"change": 1}) for i in range(12)) if r.kept]
+    assert {r.plan for r in changes} == {True, False}
+    for r in changes:
+        ids, labels = read.encode(r)
+        learned = tokenizer.decode([i for i in labels if i != -100])
+        kept, new = r.scene.objects[: r.kept], r.scene.objects[r.kept :]
+        # Of the first piece its name is one token with the words before it, which are learned.
+        for o in kept[1:]:
+            assert f'"id":"{o.id}"' not in learned
+        for o in new:
+            assert f'"id":"{o.id}"' in learned
+        assert len(ids) == len(labels)
+
+
+def test_requests_are_typed_as_people_type():
+    import random
+
+    text = "Design a bedroom with a wardrobe, two nightstands and a dressing table."
+    typed_texts = [typed(text, random.Random(k), False) for k in range(300)]
+    assert 0.1 < sum(t.islower() for t in typed_texts) / 300 < 0.3
+    slips = sum(
+        a.lower() != b.lower() for t in typed_texts for a, b in zip(t.split(), text.split(), strict=True)
+    )
+    assert 0.01 < slips / (300 * 7) < 0.06
+    assert {typed(text, random.Random(k), True) for k in range(50)} == {text, text.lower()}
+    for k in range(200):
+        slipped = slip("wardrobe", random.Random(k))
+        assert slipped[0] == "w"
+        assert abs(len(slipped) - 8) <= 1
+
+
 def test_a_group_has_every_row_once(tokenizer):
     read = RowReader(tokenizer, seed=0, split="train", count=20, plan_share=0.85, max_length=640, batch=2)
-    wanted = sorted(tuple(prompt + answer) for prompt, answer in map(read.encode, ROWS[:20]))
+    wanted = sorted(tuple(ids) for ids, _ in map(read.encode, ROWS[:20]))
     assert sorted(map(tuple, read({"row": range(20)})["input_ids"])) == wanted
 
 
@@ -124,7 +163,7 @@ def test_the_grammar_takes_what_training_writes(tiny, tokenizer):
     from layout.generate import Constraint, _draft, _objects_asked
     from recipes.layout_backends import grammar_of
 
-    planned = [r for r in ROWS if r.plan][:4]
+    planned = [r for r in ROWS if r.plan and not r.kept][:4]
     for r in planned:
         job = Job(Scene(room=r.scene.room), r.request)
         draft = _draft(job, True, True)
