@@ -46,7 +46,7 @@ def turn(scene: Scene, seed: int | str, *, held_out: bool = False) -> Turn | Non
     move = rng.random() < MOVES
     new = _taken(scene, rng, 1 if move else rng.randint(1, MOST_NEW))
     kept = [o for o in scene.objects if o.id not in new]
-    if not kept:
+    if not kept or not new:
         return None
     after, _ = on_wire(Scene(room=scene.room, objects=(*kept, *(o for o in scene.objects if o.id in new))))
     # Only of a category that is new as a whole it is clear which piece a relation is about.

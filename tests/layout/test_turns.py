@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from layout import synthesis
 from layout.checks import check
 from layout.instructions import sized_instruction
-from layout.schema import PLACES, ROOM_TYPES, Room
+from layout.schema import PLACES, ROOM_TYPES, Room, Scene
 from layout.serialise import ids_in_plan, mentioned
 from layout.transform import from_south_west, quarter_turned
 from layout.turns import turn
@@ -43,6 +43,11 @@ def test_both_kinds_of_change_occur_and_templates_are_held_out():
     assert {t.split(".")[0] for t in seen} == {"add", "move"}
     assert "4" not in {t.split(".")[1] for t in seen}
     assert {turn(scene, k, held_out=True).instruction.template for k in range(30)} == {"add.4", "move.4"}
+
+
+def test_one_piece_is_too_few_to_change():
+    scene = synthesis.draw("bedroom", "turn", 0).scene
+    assert turn(Scene(room=scene.room, objects=scene.objects[:1]), 0) is None
 
 
 def test_given_sizes_name_every_piece():
