@@ -18,6 +18,7 @@ from layout.checks import check
 from layout.instructions import plan_text
 from layout.keeping import off_wire, on_wire
 from layout.parse import Parsed, ParseFailure, parse
+from layout.planning import agreed, begun_with, closed, lacking
 from layout.repair import Repaired, cost, repair
 from layout.report import Report
 from layout.schema import CountSpec, Room, Scene, SceneObject, Spec
@@ -35,6 +36,7 @@ from layout.transform import from_south_west
 OBJECT_CHARACTERS = 160  # no object of the wire is longer; a token is at least one character
 FREE_TOKENS = 1400  # of an answer without a plan's bound on it
 TEMPERATURE = 0.8
+MORE_PLANS = 3  # times a plan that lacks what the request names is gone on with
 _PLAN_START, _PLAN_END = '{"plan":"', '","objects":'
 
 
@@ -216,8 +218,7 @@ def answers(
         rest = backend.complete(drafts, temperature=temperature, seed=seed)
         return [draft.begun + text for draft, text in zip(drafts, rest, strict=True)]
     say(f"{len(jobs)} plans")
-    written = backend.complete(drafts, temperature=temperature, seed=seed)
-    plans = [_plan_in(draft.begun + text) for draft, text in zip(drafts, written, strict=True)]
+    plans = _plans(backend, jobs, drafts, temperature, seed)
     say(f"{len(jobs)} rooms")
     asked = [_objects_asked(*parts) for parts in zip(jobs, drafts, plans, strict=True)]
     rest = backend.complete(asked, temperature=temperature, seed=_seed(seed, "objects"))
@@ -233,6 +234,35 @@ def _draft(job: Job, plan: bool, constrained: bool) -> Asked:
         return Asked(prompt, begun, Constraint(ebnf=plan_grammar(bool(begun))), PLAN_CHARACTERS)
     constraint = Constraint(schema=answer_schema(kept.room, request, plan=plan)) if constrained else None
     return Asked(prompt, begun, constraint, FREE_TOKENS)
+
+
+def _plans(
+    backend: Backend, jobs: Sequence[Job], drafts: Sequence[Asked], temperature: float, seed: int
+) -> list[str]:
+    """Plans that have what the words name: where one lacks a piece, it is begun and the model goes on."""
+    wanted = [mentioned(job.request) for job in jobs]
+    there = [[o.category for o in job.kept.objects] for job in jobs]
+    plans = [""] * len(jobs)
+    asked = dict(enumerate(drafts))
+    for attempt in range(1 + MORE_PLANS):
+        texts = backend.complete(
+            list(asked.values()), temperature=temperature, seed=_seed(seed, f"plan {attempt}")
+        )
+        for i, text in zip(list(asked), texts, strict=True):
+            plans[i] = agreed(_plan_in(asked[i].begun + text), wanted[i], there[i])
+        short = {i: lacking(plans[i], wanted[i], there[i]) for i in asked}
+        asked = {i: _more(drafts[i], plans[i], groups[0]) for i, groups in short.items() if groups}
+        if not asked:
+            return plans
+    for i in asked:
+        plans[i] = closed(plans[i], lacking(plans[i], wanted[i], there[i]))
+    return plans
+
+
+def _more(draft: Asked, plan: str, group: str) -> Asked:
+    """The plan again, from the name of what it lacks on."""
+    begun = _PLAN_START + begun_with(plan, group)
+    return Asked(draft.prompt, begun, Constraint(ebnf=plan_grammar(begun=True)), PLAN_CHARACTERS)
 
 
 def _plan_in(text: str) -> str:
