@@ -27,6 +27,7 @@ MAX_PER_CATEGORY = 8  # ids of one category that a schema without a plan offers
 MAX_OBJECTS = 30  # objects that a schema without a plan allows
 PLAN_CHARACTERS = 1200
 _GROUP = re.compile(r"^(?:(\d{1,2}) )?([a-z][a-z0-9_]*) ")
+_UNITS = ("m", "m2", "sqm", "cm", "mm", "ft", "feet", "sqft", "x", "by")
 _NUMBER_WORDS = {
     "a": 1, "an": 1, "one": 1, "two": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
 }  # fmt: skip
@@ -145,7 +146,7 @@ def mentioned(request: str) -> dict[str, int]:
 
     The longest noun wins ("dining table" before "table"); a noun named again adds nothing.
     """
-    words = re.findall(r"[a-z0-9]+", request.lower().replace("-", " "))
+    words = re.findall(r"[a-z0-9]+(?:\.\d+)?", request.lower().replace("-", " "))
     found: dict[str, int] = {}
     i = 0
     while i < len(words):
@@ -165,6 +166,8 @@ def _number_before(words: Sequence[str], i: int) -> int:
     for word in reversed(words[max(0, i - 2) : i]):
         if word in ("no", "without"):
             return 0
+        if word in _UNITS:  # the number before it measures something
+            return 1
         if word in _NUMBER_WORDS:
             return _NUMBER_WORDS[word]
         if word.isdigit() and 0 < int(word) <= 20:

@@ -6,18 +6,18 @@ alike; and because input and output embeddings are one matrix, near numbers are 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from recipes.arguments import LayoutModelArguments
+from recipes.layout_numbers import SharedNumbers, write_numbers
 from recipes.layout_tokenizer import numbers_of
 
 INIT_STD = 0.02
-WAVES = 24  # wavelengths from 2 to 2000 cm
-COMMON = 0.9  # share of a number token's variance that it has from its value
+BETAS = (0.9, 0.98)
+ROWS = 0.3  # of the learning rate for single rows of the embeddings: a rare number must not run away from its neighbours
 
 
 def new_model(tokenizer: Any, args: LayoutModelArguments, max_length: int, seed: int) -> Any:
@@ -42,27 +42,8 @@ def new_model(tokenizer: Any, args: LayoutModelArguments, max_length: int, seed:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-        write_numbers(model.get_input_embeddings().weight, numbers_of(tokenizer))
+        write_numbers(model.get_input_embeddings().weight, numbers_of(tokenizer), INIT_STD)
     return model
-
-
-@torch.no_grad()
-def write_numbers(embeddings_VD: torch.Tensor, numbers: dict[int, list[int]]) -> None:
-    """Replace the rows of number tokens by waves of their value plus some noise, at the scale of the other rows."""
-    waves_NF = number_waves(torch.tensor(list(numbers), dtype=torch.float32))
-    into_FD = torch.randn(waves_NF.shape[1], embeddings_VD.shape[1])
-    common_ND = waves_NF @ into_FD
-    common_ND *= INIT_STD * math.sqrt(COMMON) / common_ND.std()
-    for row, ids in zip(common_ND, numbers.values(), strict=True):
-        noise = torch.randn(len(ids), row.numel()) * INIT_STD * math.sqrt(1 - COMMON)
-        embeddings_VD[ids] = row + noise
-
-
-def number_waves(values_N: torch.Tensor) -> torch.Tensor:
-    """(N, 2 · WAVES) sines and cosines of whole numbers at wavelengths from 2 to 2000, in a geometric row."""
-    lengths_F = 2 * 1000 ** (torch.arange(WAVES) / (WAVES - 1))
-    angle_NF = 2 * math.pi * values_N[:, None] / lengths_F
-    return torch.cat([angle_NF.sin(), angle_NF.cos()], dim=1)
 
 
 class Combined(torch.optim.Optimizer):
@@ -92,15 +73,25 @@ class Combined(torch.optim.Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
 
-def muon(named: Iterable[tuple[str, torch.nn.Parameter]], lr: float, weight_decay: float) -> Combined:
-    """Muon for the hidden matrices (Jordan et al. 2024, scaled to AdamW's step as in arXiv:2502.16982), AdamW for embeddings and norms."""
+def muon(
+    named: Iterable[tuple[str, torch.nn.Parameter]],
+    lr: float,
+    weight_decay: float,
+    numbers: Mapping[int, Sequence[int]] | None = None,
+) -> Combined:
+    """Muon for the hidden matrices (Jordan et al. 2024, scaled to AdamW's step as in arXiv:2502.16982), AdamW for embeddings and norms.
+
+    With `numbers`, the token ids of each number, the embeddings of numbers also learn from each other.
+    """
     named = [(name, p) for name, p in named if p.requires_grad]
     hidden = [p for name, p in named if p.ndim == 2 and "embed" not in name and "lm_head" not in name]
     chosen = {id(p) for p in hidden}
     rest = [p for _, p in named if id(p) not in chosen]
-    return Combined(
-        [
-            torch.optim.Muon(hidden, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.0),
-        ]
-    )
+    parts: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(hidden, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=ROWS * lr if numbers else lr, betas=BETAS, weight_decay=0.0),
+    ]
+    if numbers:
+        embeddings = next(p for name, p in named if "embed_tokens" in name)
+        parts.append(SharedNumbers(embeddings, numbers, lr, betas=BETAS))
+    return Combined(parts)

@@ -45,6 +45,7 @@ def train(run_args: Any, model_args: Any, data: Any, config: Any) -> int:
     from recipes.callbacks import Metrics, Plateau, Progress, TimeLimit, eval_losses
     from recipes.layout_model import muon
     from recipes.layout_rows import RowReader, dataset
+    from recipes.layout_tokenizer import numbers_of
     from recipes.licences import require_commercial
     from recipes.policy import head_at_labels, quiet
     from recipes.resume import SFT_MAY_CHANGE, already_finished, check_same_run, newest_checkpoint
@@ -93,7 +94,9 @@ def train(run_args: Any, model_args: Any, data: Any, config: Any) -> int:
         metrics = Metrics(MetricsLog(output))
         limit = TimeLimit(metrics, run_args.max_seconds)
         named = list(model.named_parameters())
-        optimizer = muon(named, config.learning_rate, config.weight_decay) if model_args.use_muon else None
+        numbers = numbers_of(tokenizer)
+        lr, decay = config.learning_rate, config.weight_decay
+        optimizer = muon(named, lr, decay, numbers) if model_args.use_muon else None
         trainer = SFTTrainer(
             model=model,
             args=config,

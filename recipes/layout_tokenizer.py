@@ -137,6 +137,8 @@ def _merges(tokenizer: Any) -> list[tuple[str, str]]:
 
 
 def numbers_of(tokenizer: Any) -> dict[int, list[int]]:
-    """The token ids of every number, with and without what follows it."""
+    """The token ids of every number, with and without what follows it; nothing for a tokenizer that is not this one."""
     vocabulary = tokenizer.get_vocab()
+    if _as_bytes(f"{LARGEST} ") not in vocabulary:
+        return {}
     return {n: [vocabulary[_as_bytes(f"{n}{end}")] for end in ("", ",", " ")] for n in range(LARGEST + 1)}

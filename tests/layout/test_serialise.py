@@ -181,6 +181,11 @@ def test_an_oblique_room_bounds_sizes_of_what_is_turned():
         ),
         ("two large bookshelves; the bookshelf by the door", {"bookshelf": 2}),
         ("somewhere nice to sit", {}),
+        (
+            "Living room of 30.6 m2: sofa 200 x 90 x 80 cm, 2 armchairs 70 x 70 x 80 cm, desk 120 x 60 x 75 cm",
+            {"sofa": 1, "armchair": 2, "desk": 1},
+        ),
+        ("13 x 12 ft: bed and 2 plants", {"double_bed": 1, "plant": 2}),
     ],
 )
 def test_a_request_s_words_name_objects(request_, expected):
