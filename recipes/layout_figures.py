@@ -237,7 +237,14 @@ _BARS = (  # name, arm (None: best of n), figure, bound, bar
     ("parse", SINGLE, "parse", ">=", 1.0),
     ("scene out-of-bounds", SINGLE, "oob_scene", "<=", 0.08),
     ("scene collision", SINGLE, "collision_scene", "<=", 0.12),
-    ("overlap ratio (OOR)", SINGLE, "oor", "<=", 0.01),
+    (
+        "overlap ratio (OOR)",
+        SINGLE,
+        "oor",
+        "<=",
+        0.01,
+    ),  # the synthesiser's rugs and tucked chairs alone are .03
+    ("overlap ratio of what collides", SINGLE, "oor_colliding", "<=", 0.01),
     ("asked-for objects present", SINGLE, "present", ">=", 0.95),
     ("asked-for relations satisfied", SINGLE, "relation_met", ">=", 0.50),
     ("doors clear", SINGLE, "door_clear", ">=", 0.97),
