@@ -80,6 +80,9 @@ class Answers:
     seconds: float
 
 
+Key = tuple[str, str, str, int]  # set, fingerprint of the model, way, seed
+
+
 @dataclass(frozen=True)
 class Question:
     """A set put to a model: `way` is one of WAYS, `seed` that of the answers."""
@@ -91,7 +94,7 @@ class Question:
     seed: int
 
     @property
-    def key(self) -> tuple[str, str, str, int]:
+    def key(self) -> Key:
         return self.name, self.model.fingerprint, self.way, self.seed
 
     @property

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from recipes.terminal import progress, remark, say, table
 
 if TYPE_CHECKING:
-    from recipes.layout_arms import Model, Question
+    from recipes.layout_arms import Answers, Key, Model, Question
     from recipes.layout_sets import Asked
 
 ROOMS, QUICK_ROOMS, SEEDS, BEST_OF, TEMPERATURE = 100, 25, 3, 8, 0.8
@@ -112,30 +112,53 @@ def planned(args: argparse.Namespace) -> Plan:
 
 
 def evaluate(plan: Plan, *, report: bool = True) -> dict[str, Any]:
-    """Ask, measure, write evaluation.json, samples.json and report.html into the plan's folder, and print the summary."""
+    """Ask, measure, write evaluation.json, samples.json, run.json and report.html into the plan's folder, and print the summary."""
     from recipes.evaluate import write_json
-    from recipes.layout_arms import Desk
-    from recipes.layout_figures import external, layoutgpt_figures, stage_figures, synthetic_figures, targets
-    from recipes.layout_sets import Store
 
     began = time.monotonic()
     sets = read_sets(plan)
-    rooms, desk = sets["synthetic"], Desk(Store(plan.output), plan.temperature)
-    asked = questions(plan, sets)
-    found = {q.key: desk.held(q) for q in asked}
-    missing = [q for q in asked if found[q.key] is None]
     try:
-        with progress("answers", sum(len(q.rooms) for q in missing)) as ticker:
-            found |= {q.key: desk.ask(q, ticker) for q in missing}
+        content, samples = measured(plan, sets, answered(plan, sets))
     except KeyboardInterrupt as stop:
-        stop.add_note(
-            f"Finished answers are kept in {plan.output / 'answers'}; the same command goes on there."
-        )
+        kept = plan.output / "answers"
+        stop.add_note(f"Finished answers are kept in {kept}; the same command goes on there.")
         raise
+    content["seconds"] = round(time.monotonic() - began, 1)
+    record_run(plan, sets)
+    write_json(plan.output / "samples.json", samples)
+    write_json(plan.output / "evaluation.json", content)
+    say(summary(content))
+    if report:
+        from recipes.layout_report import write_report
 
-    def of(name: str, model: Model, way: str = "constrained", seeds: int = 1) -> list[Any]:
+        remark(f"report: {write_report(plan.output)}")
+    return content
+
+
+def answered(plan: Plan, sets: Mapping[str, Sequence[Asked]]) -> dict[Key, Answers]:
+    """The answers to all questions by their keys; only those are asked that are not there already."""
+    from recipes.layout_arms import Desk
+    from recipes.layout_sets import Store
+
+    desk, asked = Desk(Store(plan.output), plan.temperature), questions(plan, sets)
+    found = {q.key: held for q in asked if (held := desk.held(q)) is not None}
+    missing = [q for q in asked if q.key not in found]
+    with progress("answers", sum(len(q.rooms) for q in missing)) as ticker:
+        for q in missing:
+            found[q.key] = desk.ask(q, ticker)
+    return found
+
+
+def measured(
+    plan: Plan, sets: Mapping[str, Sequence[Asked]], found: Mapping[Key, Answers]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the figures, the sample rooms)"""
+    from recipes.layout_figures import external, layoutgpt_figures, stage_figures, synthetic_figures, targets
+
+    def of(name: str, model: Model, way: str = "constrained", seeds: int = 1) -> list[Answers]:
         return [found[name, model.fingerprint, way, seed] for seed in range(seeds)]
 
+    rooms = sets["synthetic"]
     held = of("synthetic", plan.main, seeds=max(plan.seeds, plan.best_of))
     others = {way: of("synthetic", plan.main, way) for way in ("free", "no plan")}
     content: dict[str, Any] = {"suite": "layout", "settings": settings(plan)}
@@ -151,15 +174,31 @@ def evaluate(plan: Plan, *, report: bool = True) -> dict[str, Any]:
     if "sceneeval" in sets:
         content["sceneeval"] = external(sets["sceneeval"], of("sceneeval", plan.main, seeds=plan.seeds))
     content["targets"] = targets(content)
-    content["seconds"] = round(time.monotonic() - began, 1)
-    write_json(plan.output / "samples.json", samples)
-    write_json(plan.output / "evaluation.json", content)
-    say(summary(content))
-    if report:
-        from recipes.layout_report import write_report
+    return content, samples
 
-        remark(f"report: {write_report(plan.output)}")
-    return content
+
+def record_run(plan: Plan, sets: Mapping[str, Sequence[Asked]]) -> None:
+    """`run.json`: what was asked, of what, with which versions."""
+    from recipes.run_record import RunRecord, sha256_rows
+
+    record = RunRecord(
+        plan.output,
+        "evaluate-layout",
+        settings(plan),
+        seeds={"answers": plan.seeds},
+        licences={},
+        datasets=[
+            {
+                "name": name,
+                "rows": len(asked),
+                "sha256": sha256_rows([{"id": a.id, "request": a.request} for a in asked]),
+            }
+            for name, asked in sets.items()
+        ],
+        models={"model": plan.main.fingerprint, **{s.name: s.fingerprint for s in plan.stages}},
+    )
+    record.start()
+    record.finish("finished")
 
 
 def read_sets(plan: Plan) -> dict[str, list[Asked]]:
@@ -222,10 +261,10 @@ COLUMNS = (
 
 def summary(content: Mapping[str, Any]) -> str:
     """The figures for a terminal."""
-    from recipes.layout_figures import CAVEATS, cell
+    from recipes.layout_figures import CAVEATS, GEOMETRIC, cell
 
-    def arms(found: Mapping[str, Any], first: str) -> str:
-        columns = [c for c in COLUMNS if any(c in arm["figures"] for arm in found.values())]
+    def arms(found: Mapping[str, Any], first: str, wanted: Sequence[str] = COLUMNS) -> str:
+        columns = [c for c in wanted if any(c in arm["figures"] for arm in found.values())]
         lines = [[name, *(cell(c, arm["figures"].get(c)) for c in columns)] for name, arm in found.items()]
         return table([first, *(c.replace("_", " ") for c in columns)], lines)
 
@@ -238,7 +277,7 @@ def summary(content: Mapping[str, Any]) -> str:
             )
             lines.append(f"{pair}: {told}")
     for part, found in content.get("layoutgpt", {}).items():
-        lines += ["", f"LayoutGPT's rooms, {part}", arms(found["arms"], "whose")]
+        lines += ["", f"LayoutGPT's rooms, {part}", arms(found["arms"], "whose", GEOMETRIC)]
         lines.append(f"objects, ours over theirs: {cell('', found['count_ratio'], whole=True)}")
     if "sceneeval" in content:
         lines += [

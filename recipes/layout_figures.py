@@ -24,6 +24,10 @@ CAVEATS = (
     "No human preference was collected: what counts as good is the validator's rules and the synthesiser's rooms.",
 )
 PAIRED = ("valid", "complete", "hard", "oob_scene", "collision_scene", "objects", "present", "relation_met")
+GEOMETRIC = (
+    "parse", "oob_scene", "oob_scene_10cm", "oob_sampled", "collision_scene", "collision_sampled", "collision_object", "oor", "oor_unturned",
+    "objects", "seconds",
+)  # fmt: skip
 SHOWN = 3  # sample rooms of every type; the first ones, not the best
 
 SINGLE, REPAIRED = "single sample", "single sample, repaired"
@@ -203,11 +207,7 @@ def layoutgpt_figures(
 
 
 def _geometric(figures: Mapping[str, Any]) -> dict[str, Any]:
-    names = (
-        "parse", "oob_scene", "oob_scene_10cm", "oob_sampled", "collision_scene", "collision_sampled", "collision_object", "oor",
-        "oor_unturned", "objects", "seconds",
-    )  # fmt: skip
-    return {name: figures[name] for name in names if name in figures}
+    return {name: figures[name] for name in GEOMETRIC if name in figures}
 
 
 def external(rooms: Sequence[Asked], answers: Sequence[Answers]) -> dict[str, Any]:

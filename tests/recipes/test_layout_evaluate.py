@@ -245,6 +245,12 @@ def test_the_page_stands_alone_and_says_with_every_table_what_it_is_not(files, k
     assert "&lt;b&gt;bold&lt;/b&gt;" in text
 
 
+def test_without_files_of_others_there_are_the_synthetic_rooms(files, known):
+    found = evaluate(plan_of(files, known("good"), layoutgpt=None, sceneeval=None))
+    assert {"layoutgpt", "sceneeval"}.isdisjoint(found)
+    assert Page((files / "out" / "report.html").read_text()).tags.count("svg") == 4 * 3
+
+
 def test_faults_of_a_raw_answer_are_drawn_and_said(files, known):
     evaluate(plan_of(files, known("half", bad=[1])))
     text = (files / "out" / "report.html").read_text()
