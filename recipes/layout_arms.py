@@ -6,6 +6,7 @@ after and in nothing else.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from layout.generate import Backend, Job, answers, candidate, spec_of
-from layout.parse import Parsed, parse
+from layout.parse import Parsed, ParseFailure, parse
 from layout.repair import cost, repair
 from layout.schema import Scene
 from layout.serialise import prompt_text
@@ -172,6 +173,12 @@ def scenes(found: Answers, rooms: Sequence[Asked]) -> list[Scene | None]:
     """The rooms in the answers, None where a text could not be read."""
     read = [parse(text, asked.room) for text, asked in zip(found.texts, rooms, strict=True)]
     return [p.scene if isinstance(p, Parsed) else None for p in read]
+
+
+def unread(drawn: Sequence[Answers], rooms: Sequence[Asked]) -> dict[str, int]:
+    """How many texts could not be read, by the parser's codes."""
+    read = (parse(text, asked.room) for a in drawn for text, asked in zip(a.texts, rooms, strict=True))
+    return dict(Counter(p.code for p in read if isinstance(p, ParseFailure)))
 
 
 def best_of(drawn: Sequence[Answers], rooms: Sequence[Asked]) -> list[Scene | None]:

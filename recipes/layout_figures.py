@@ -13,7 +13,7 @@ from layout.checks import check
 from layout.metrics.distribution import category_kl, diversity
 from layout.scatter import scatter
 from layout.schema import ROOM_TYPES, Scene
-from recipes.layout_arms import Answers, best_of, repaired, scenes
+from recipes.layout_arms import Answers, best_of, repaired, scenes, unread
 from recipes.layout_sets import Asked
 from recipes.layout_tally import SHARES, Tally, differences, tally
 from recipes.statistics import draw_weights, ratio_interval
@@ -84,6 +84,12 @@ def synthetic_figures(
     counted = tally(in_contract, [a.spec for a in asked], answers[0].seconds)
     name = "area + sized objects"
     arms[name] = _arm(asked, in_contract, counted, about[name], reference)
+    for arm, (given, room_list) in {
+        SINGLE: (held[:seeds], rooms),
+        **{way: (given, rooms) for way, given in others.items()},
+        name: (answers, asked),
+    }.items():
+        arms[arm]["unread"] = unread(given, room_list)
     order = [SINGLE, REPAIRED, best, f"{best}, repaired", *others, name, "random placement", "synthesiser"]
     against = [REPAIRED, best, f"{best}, repaired", *others]
     content = {

@@ -282,6 +282,8 @@ def test_the_command_runs_a_random_model_through_every_arm(files, tiny, capsys):
     found = json.loads((files / "out" / "evaluation.json").read_text())
     assert found["settings"]["stages"] == {"sft": found["settings"]["fingerprint"]}
     figures = found["synthetic"]["arms"][SINGLE]["figures"]
+    free = found["synthetic"]["arms"]["free"]
+    assert sum(free["unread"].values()) == round(4 * (1 - mean(free["figures"], "parse"))) > 0
     assert mean(figures, "parse") == 1, "constrained decoding cannot leave the wire's form"
     out = capsys.readouterr().out
     assert "scene out-of-bounds, single sample" in out
