@@ -32,7 +32,7 @@ SHOWN = 3  # sample rooms of every type; the first ones, not the best
 
 SINGLE, REPAIRED = "single sample", "single sample, repaired"
 ABOUT = {
-    SINGLE: "plan first, held to the schema; no choice, no repair",
+    SINGLE: "plan first, held to the schema and the words; no choice, no repair",
     REPAIRED: "the same answers after repair that knows only the words",
     "free": "the same requests, decoding not held to the schema",
     "no plan": "held to the schema, objects without a plan before them",
