@@ -257,6 +257,17 @@ def test_without_files_of_others_there_are_the_synthetic_rooms(files, known):
     assert Page((files / "out" / "report.html").read_text()).tags.count("svg") == 4 * 3
 
 
+def test_the_page_is_made_again_from_the_files(files, known, capsys):
+    evaluate(plan_of(files, known("good"), layoutgpt=None, sceneeval=None))
+    page = files / "out" / "report.html"
+    first = page.read_text()
+    page.unlink()
+    assert main(["report", str(files / "out")]) == 0
+    assert page.read_text() == first
+    assert main(["report", str(files / "out"), "--curves", str(files)]) == 1
+    assert "takes neither --curves nor --also" in capsys.readouterr().err
+
+
 def test_faults_of_a_raw_answer_are_drawn_and_said(files, known):
     evaluate(plan_of(files, known("half", bad=[1])))
     text = (files / "out" / "report.html").read_text()
