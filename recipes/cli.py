@@ -26,7 +26,10 @@ COMMANDS = {
     "fifa": ("recipes.fifa", "choose the most useful preference pairs"),
     "rewrite": ("recipes.rewrite", "rewrite one prompt, or a file of prompts"),
     "generate": ("recipes.generate", "make images of a prompt"),
-    "evaluate": ("recipes.evaluate", "measure a rewriter against its baselines on the same seeds"),
+    "evaluate": (
+        "recipes.evaluate",
+        "measure a rewriter against its baselines on the same seeds, or a layout model",
+    ),
     "report": ("recipes.report", "write report.html of an evaluation"),
     "layout": (
         "recipes.layout_cli",

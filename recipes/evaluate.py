@@ -1,4 +1,4 @@
-"""`rewright evaluate`: a rewriter against its baselines, on the same prompts and the same seeds.
+"""`rewright evaluate`: a rewriter against its baselines, on the same prompts and the same seeds. (`layout_evaluate.py` has the layout suite.)
 
 The full run (500 held-out prompts, 129 hand-written ones, 4 seeds, 8 arms) draws some 20,000 images: about half an hour on two quiet
 cores. `--quick` (100 and 50 prompts, 2 seeds) takes about five minutes.
@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipes.layout_evaluate import add_arguments as add_layout_arguments
+from recipes.layout_evaluate import run as run_layout
 from recipes.terminal import Ticker, progress, remark, say, table
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from recipes.evaluation_sets import Prompt
     from rewards.bridge import Bridge
 
+OUTPUT = Path("runs/evaluation")
 FULL = {"held_out": 500, "handwritten": None, "seeds": 4}
 QUICK = {"held_out": 100, "handwritten": 50, "seeds": 2}
 
@@ -30,6 +33,10 @@ trained rewriters, and the oracle (the caption of what was asked for).
 
 Without --prompts there are two sets: prompts written by hand, and held-out ones of the grammar. With --prompts FILE it is yours: lines of
 text, or JSONL with {"prompt": ..., "spec": ...}; without a spec pictures are made and nothing is judged, unless --reward reads none.
+
+--suite layout measures layout models instead: held-out rooms with and without plan, schema, choice and repair, between random placement and
+the synthesiser; stages of training paired by room; LayoutGPT's rooms and SceneEval's rows from their files. No figure of synthetic rooms
+compares with one on 3D-FRONT, and no human preference was collected.
 """
 _EPILOG = """
 examples:
@@ -37,6 +44,8 @@ examples:
   rewright evaluate --adapter sft=runs/sft/rewriter --adapter grpo=runs/grpo/rewriter --output runs/full
   rewright evaluate --prompts mine.jsonl --adapter runs/demo/rewriter
   rewright evaluate --prompts mine.txt --generator my_package.models:generator --reward my_package.scores:reward
+  rewright evaluate --suite layout --quick                    the embedded layout model on 100 rooms
+  rewright evaluate --suite layout --stage sft=runs/layout/sft/layout_lm --stage dpo=runs/layout/dpo/layout_lm --layoutgpt FOLDER
 
 Leaves in --output: summary.json, evaluation.json (all figures with 95 % intervals), sets/ (one line per image), report.html.
 An interrupted evaluation goes on when the same command is given again.
@@ -46,16 +55,24 @@ An interrupted evaluation goes on when the same command is given again.
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure a rewriter against its baselines on the same seeds",
+        help="measure a rewriter against its baselines on the same seeds, or a layout model",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--suite",
+        choices=("rewriter", "layout"),
+        default="rewriter",
+        help="what is measured (default rewriter)",
     )
     asked = parser.add_argument_group("what is asked")
     asked.add_argument("--prompts", type=Path, help="your prompts: .txt, .jsonl, .json, .csv")
     asked.add_argument("--limit", type=int, help="at most so many of --prompts")
     asked.add_argument(
-        "--quick", action="store_true", help="100 held-out and 50 hand-written prompts, 2 seeds"
+        "--quick",
+        action="store_true",
+        help="100 held-out and 50 hand-written prompts, 2 seeds; of the layout suite 25 rooms a type",
     )
     asked.add_argument("--count", type=int, help="number of held-out prompts (default 500; 100 with --quick)")
     asked.add_argument(
@@ -63,7 +80,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=int,
         help="number of hand-written prompts (default all; 50 with --quick; 0 for none)",
     )
-    asked.add_argument("--seeds", type=int, help="images per prompt and arm (default 4; 2 with --quick)")
+    asked.add_argument(
+        "--seeds",
+        type=int,
+        help="images per prompt and arm (default 4; 2 with --quick), or answers per room (default 3)",
+    )
     asked.add_argument("--seed", type=int, default=0, help="of the images and of the bootstrap (default 0)")
     arms = parser.add_argument_group("who answers")
     arms.add_argument(
@@ -100,7 +121,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     out = parser.add_argument_group("what is left behind")
     out.add_argument(
-        "--output", type=Path, default=Path("runs/evaluation"), help="folder (default runs/evaluation)"
+        "--output", type=Path, help="folder (default runs/evaluation, or runs/layout_evaluation)"
     )
     out.add_argument(
         "--pictures", type=int, default=24, help="prompts per set whose images are kept (default 24)"
@@ -113,9 +134,37 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="folder of a training run whose curves go into the report",
     )
     out.add_argument("--no-report", action="store_true", help="figures only, no report.html")
+    add_layout_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    check_suite(args)
+    if args.suite == "layout":
+        return run_layout(args)
+    args.output = args.output or OUTPUT
+    return run_rewriter(args)
+
+
+def check_suite(args: argparse.Namespace) -> None:
+    """Raises ValueError for an option that the suite does not read."""
+    from recipes.layout_evaluate import OPTIONS, SHARED
+
+    for name, default in vars(_defaults()).items():
+        foreign = name in OPTIONS if args.suite == "rewriter" else name not in (*OPTIONS, *SHARED)
+        if foreign and getattr(args, name) != default:
+            other = "layout" if args.suite == "rewriter" else "rewriter"
+            raise ValueError(
+                f"--{name.replace('_', '-')} is an option of the {other} suite, not of --suite {args.suite}"
+            )
+
+
+def _defaults() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    return parser.parse_args(["evaluate"])
+
+
+def run_rewriter(args: argparse.Namespace) -> int:
     from recipes.analysis import summary
     from recipes.arms import FIXED
 

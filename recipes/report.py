@@ -47,7 +47,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    say(str(write_report(args.folder, args.curves, args.also)))
+    if _evaluation(args.folder).get("suite") == "layout":
+        from recipes.layout_report import write_report as write_layouts
+
+        if args.curves or args.also:
+            raise ValueError(
+                f"{args.folder} is of the layout suite, whose report takes neither --curves nor --also"
+            )
+        say(str(write_layouts(args.folder)))
+    else:
+        say(str(write_report(args.folder, args.curves, args.also)))
     return 0
 
 

@@ -161,3 +161,25 @@ def by_tag(
         if chosen.any():
             found[tag] = (float(scores_PS[chosen].mean()), int(chosen.any(axis=1).sum()))
     return found
+
+
+def ratio_interval(hits_PS: np.ndarray, cases_PS: np.ndarray, weights_DP: np.ndarray) -> Interval:
+    """Σ hits / Σ cases over samples, such as the asked-for objects that are there; a sample without cases has 0 of both."""
+    total = float(cases_PS.sum())
+    return Interval(None) if total == 0 else _interval(hits_PS.sum() / total, _ratios(hits_PS, cases_PS, weights_DP))  # fmt: skip
+
+
+def ratio_difference(
+    a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], weights_DP: np.ndarray
+) -> Interval:
+    """The first ratio minus the second, each a pair (hits, cases) of (P, S), resampled with the same prompts."""
+    if not a[1].sum() or not b[1].sum():
+        return Interval(None)
+    whole = a[0].sum() / a[1].sum() - b[0].sum() / b[1].sum()
+    return _interval(float(whole), _ratios(*a, weights_DP) - _ratios(*b, weights_DP))
+
+
+def _ratios(hits_PS: np.ndarray, cases_PS: np.ndarray, weights_DP: np.ndarray) -> np.ndarray:
+    """The ratio in each draw, (D,); NaN for a draw without any case."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (weights_DP @ hits_PS.sum(axis=1)) / (weights_DP @ cases_PS.sum(axis=1))

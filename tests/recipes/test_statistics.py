@@ -11,6 +11,8 @@ from recipes.statistics import (
     gap_closed,
     mean_interval,
     pass_at_k,
+    ratio_difference,
+    ratio_interval,
     win_tie_loss,
 )
 
@@ -120,3 +122,27 @@ def test_key_points_are_averaged_over_the_prompts_that_carry_them():
     scores_PS = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     found = by_tag(scores_PS, [("negation",), ("negation", "pronoun"), ()])
     assert found == {"negation": (0.75, 2), "pronoun": (1.0, 1)}
+
+
+def test_a_ratio_is_pooled_over_cases_and_not_a_mean_of_shares():
+    hits, cases = np.array([[1.0], [3.0], [0.0]]), np.array([[1.0], [9.0], [0.0]])
+    found = ratio_interval(hits, cases, draw_weights(3, draws=400))
+    assert found.mean == pytest.approx(0.4)
+    assert found.low == pytest.approx(1 / 3)
+    assert found.high == pytest.approx(1.0)
+    assert ratio_interval(hits, np.zeros((3, 1)), draw_weights(3, draws=10)).mean is None
+
+
+def test_a_ratio_of_single_cases_is_the_mean():
+    scores = np.random.default_rng(0).random((20, 3))
+    weights = draw_weights(20, draws=300)
+    found, mean = ratio_interval(scores, np.ones_like(scores), weights), mean_interval(scores, weights)
+    assert (found.mean, found.low, found.high) == pytest.approx((mean.mean, mean.low, mean.high))
+
+
+def test_a_difference_of_ratios_is_paired():
+    """Prompts differ far more than the arms do: only with the same draws is the interval narrow."""
+    before = np.random.default_rng(1).random((50, 2))
+    ones, weights = np.ones_like(before), draw_weights(50, draws=300)
+    found = ratio_difference((before + 0.25, ones), (before, ones), weights)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))

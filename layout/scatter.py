@@ -1,0 +1,39 @@
+"""The lower reference of an evaluation: a room's own furniture thrown about in it.
+
+Whatever rates a layout model reaches, they mean something only above those of the same objects, as many and as large, at random poses.
+"""
+
+from __future__ import annotations
+
+import random
+
+from layout.repair import carried
+from layout.schema import PLACES, Scene, SceneObject
+
+
+def scatter(scene: Scene, seed: int | str) -> Scene:
+    """The scene with every object that stands on no other at a random quarter turn and place in the room's bounding rectangle.
+
+    Heights stay, and what stands on something is carried along. Places are whole centimetres at which the turned footprint lies within
+    the rectangle; one too long for it is centred. The same seed gives the same room.
+    """
+    rng = random.Random(f"{seed}/scatter")
+    found = scene
+    for o in scene.objects:
+        if o.on in PLACES:
+            found = carried(found, o, *_pose(found, o, rng))
+    return found
+
+
+def _pose(scene: Scene, o: SceneObject, rng: random.Random) -> tuple[float, float, float, float]:
+    """(x, y, z, yaw)"""
+    yaw = rng.randrange(4) * 90
+    reach = (o.size[0], o.size[1]) if yaw % 180 == 0 else (o.size[1], o.size[0])
+    x, y = (_within(rng, side, length) for side, length in zip(scene.room.extent, reach, strict=True))
+    return x, y, o.pos[2], yaw
+
+
+def _within(rng: random.Random, side: float, length: float) -> float:
+    if length >= side:
+        return round(side / 2)
+    return round(rng.uniform(length / 2, side - length / 2))
