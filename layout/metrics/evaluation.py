@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from layout.catalogue import CATALOGUE
-from layout.checks import BOUNDS_TOLERANCE, check
+from layout.checks import BOUNDS_TOLERANCE, COLLISION_HEIGHT, check
 from layout.geometry import outside_area, overlap_area, overrun
 from layout.metrics import distribution
 from layout.relations import satisfied
@@ -23,7 +23,8 @@ DEFINITIONS: dict[str, str] = {
     "2 cm of height; a seat may reach under its table by 40 %",
     "collision_object": "share of objects that overlap another, as above",
     "collision_pair": "share of all pairs of objects that overlap, as above",
-    "oor": "sum of the overlap areas of all pairs over the sum of footprints, turned footprints that share height (mean over rooms)",
+    "oor": "sum of the overlap areas of all pairs over the sum of footprints, turned footprints that share more than 2 cm of height, so "
+    "that rugs are aside (mean over rooms)",
     "oor_unturned": "the same ratio as published: axis-aligned width x depth at every yaw, heights ignored (mean over rooms)",
     "door_clear": "share of doors with their leaf's floor free (at most 200 cm² taken)",
     "connected": "free floor that a door leads to over all free floor, for a person 50 cm wide (mean over rooms with a door)",
@@ -167,13 +168,13 @@ def _floor_share(scene: Scene) -> float:
 
 
 def oor(scene: Scene) -> float:
-    """Object overlap ratio of turned footprints: Σ pair overlaps that share height / Σ footprints; 0 in an empty room."""
+    """Object overlap ratio of turned footprints: Σ pair overlaps that share more than a rug's height / Σ footprints; 0 in an empty room."""
     boxes = [o.box for o in scene.objects]
     shared = sum(
         overlap_area(a.corners, b.corners)
         for i, b in enumerate(boxes)
         for a in boxes[:i]
-        if a.near(b) and a.height_overlap(b) > 0
+        if a.near(b) and a.height_overlap(b) > COLLISION_HEIGHT
     )
     return shared / sum(b.area for b in boxes) if boxes else 0.0
 
