@@ -11,8 +11,10 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from layout import stepwise
+from layout.asking import Asked, Backend, Constraint
 from layout.catalogue import CATALOGUE
 from layout.checks import check
 from layout.instructions import plan_text
@@ -41,37 +43,11 @@ _PLAN_START, _PLAN_END = '{"plan":"', '","objects":'
 
 
 @dataclass(frozen=True)
-class Constraint:
-    """What a text may be: `before`, then a JSON value of `schema` written without spaces, then `after`; or any text of a grammar in EBNF."""
-
-    before: str = ""
-    schema: dict[str, Any] | None = None
-    after: str = ""
-    ebnf: str | None = None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One text to be completed: the user's prompt, how the answer begins, and what may follow (None: anything)."""
-
-    prompt: str
-    begun: str
-    constraint: Constraint | None
-    max_tokens: int
-
-
-@dataclass(frozen=True)
 class Job:
     """A request for a room, empty or with furniture that stays (named as the wire names it, `layout.keeping.on_wire`)."""
 
     kept: Scene
     request: str
-
-
-class Backend(Protocol):
-    """A layout model. `complete` returns what follows `begun` for each of the texts, without the end token."""
-
-    def complete(self, asked: Sequence[Asked], *, temperature: float, seed: int) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -129,12 +105,13 @@ def generate(
     mend: bool = True,
     temperature: float = TEMPERATURE,
     seed: int = 0,
+    tries: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> Generated:
     """Furnish `room` as `request` says, with the best of `n` answers.
 
     `keep` are pieces that are there already: the answer begins with them, and they keep their pose exactly. `constrained` False lets the
-    model write what it likes. The same arguments give the same answers on the same backend. Raises ValueError for an empty request, n
+    model write what it likes; `tries` above one writes a faulty piece again before the next (`layout.stepwise`). The same arguments give the same answers on the same backend. Raises ValueError for an empty request, n
     below 1, or kept pieces that make no scene.
     """
     request = " ".join(request.split())
@@ -151,6 +128,7 @@ def generate(
         constrained=constrained,
         temperature=temperature,
         seed=seed,
+        tries=tries,
         progress=progress,
     )
     spec = spec_of(request)
@@ -202,9 +180,13 @@ def answers(
     constrained: bool = True,
     temperature: float = TEMPERATURE,
     seed: int = 0,
+    tries: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> list[str]:
     """One text of the wire for each job, of which many may be for one room.
+
+    With more than one of `tries`, a plan's pieces are written one by one, and one that brings a hard fault into the room is written again, so
+    often at most (`layout.stepwise`).
 
     The walls that plans number are counted from the south-west, as in training, wherever the room's own outline begins.
     """
@@ -221,8 +203,23 @@ def answers(
     plans = _plans(backend, jobs, drafts, temperature, seed)
     say(f"{len(jobs)} rooms")
     asked = [_objects_asked(*parts) for parts in zip(jobs, drafts, plans, strict=True)]
+    if tries > 1:
+        writings = [_writing(job, a) for job, a in zip(jobs, asked, strict=True)]
+        stepwise.write(
+            backend, writings, tries=tries, temperature=temperature, seed=_seed(seed, "pieces"), progress=say
+        )
+        return [w.text for w in writings]
     rest = backend.complete(asked, temperature=temperature, seed=_seed(seed, "objects"))
     return [a.begun + text for a, text in zip(asked, rest, strict=True)]
+
+
+def _writing(job: Job, asked: Asked) -> stepwise.Writing:
+    """The same question, to be answered piece by piece."""
+    assert asked.constraint is not None
+    assert asked.constraint.schema is not None
+    opening = asked.constraint.before + "["
+    items = asked.constraint.schema["prefixItems"]
+    return stepwise.Writing(job.kept.room, asked.prompt, asked.begun, opening, items)
 
 
 def _draft(job: Job, plan: bool, constrained: bool) -> Asked:

@@ -16,8 +16,9 @@ from recipes.layout_numbers import SharedNumbers, write_numbers
 from recipes.layout_tokenizer import numbers_of
 
 INIT_STD = 0.02
+EMBEDDING_STD = 0.5  # as large as what layers add, or they drown what a token is and nothing can be copied from far away
+HEAD_SCALE = 0.1  # of the last norm at the start: the head has the embeddings' weights and must not begin sure of itself
 BETAS = (0.9, 0.98)
-ROWS = 0.3  # of the learning rate for single rows of the embeddings: a rare number must not run away from its neighbours
 
 
 def new_model(tokenizer: Any, args: LayoutModelArguments, max_length: int, seed: int) -> Any:
@@ -42,7 +43,10 @@ def new_model(tokenizer: Any, args: LayoutModelArguments, max_length: int, seed:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-        write_numbers(model.get_input_embeddings().weight, numbers_of(tokenizer), INIT_STD)
+        embeddings_VD = model.get_input_embeddings().weight
+        torch.nn.init.normal_(embeddings_VD, std=EMBEDDING_STD)
+        write_numbers(embeddings_VD, numbers_of(tokenizer), EMBEDDING_STD)
+        torch.nn.init.constant_(model.model.norm.weight, HEAD_SCALE)
     return model
 
 
@@ -89,7 +93,7 @@ def muon(
     rest = [p for _, p in named if id(p) not in chosen]
     parts: list[torch.optim.Optimizer] = [
         torch.optim.Muon(hidden, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=ROWS * lr if numbers else lr, betas=BETAS, weight_decay=0.0),
+        torch.optim.AdamW(rest, lr=lr, betas=BETAS, weight_decay=0.0),
     ]
     if numbers:
         embeddings = next(p for name, p in named if "embed_tokens" in name)

@@ -1,0 +1,33 @@
+"""What is asked of a layout model: a text to go on with, and what may follow it. `recipes.layout_backends` has the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """What a text may be: `before`, then a JSON value of `schema` written without spaces, then `after`; or any text of a grammar in EBNF."""
+
+    before: str = ""
+    schema: dict[str, Any] | None = None
+    after: str = ""
+    ebnf: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One text to be completed: the user's prompt, how the answer begins, and what may follow (None: anything)."""
+
+    prompt: str
+    begun: str
+    constraint: Constraint | None
+    max_tokens: int
+
+
+class Backend(Protocol):
+    """A layout model. `complete` returns what follows `begun` for each of the texts, without the end token."""
+
+    def complete(self, asked: Sequence[Asked], *, temperature: float, seed: int) -> list[str]: ...

@@ -1,0 +1,117 @@
+"""Furniture written piece by piece, each looked at before the next: one that brings a hard fault into the room is written again.
+
+The validator sees what is there so far, so a mistake costs one piece and not the room. Nothing is moved: every piece is the model's own. How
+many were written again is counted, because a room got this way is not a single sample.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from layout.asking import Asked, Backend, Constraint
+from layout.checks import check
+from layout.parse import ParseFailure, parse
+from layout.schema import Room
+from layout.serialise import category_of
+
+STEP_TOKENS = 200  # no piece of the wire has more characters
+
+
+@dataclass
+class Writing:
+    """One room being written: what is asked, the text so far without the last piece's end, and the schemas of the pieces to come."""
+
+    room: Room
+    prompt: str
+    begun: str  # up to the plan's last word
+    opening: str  # from there to the first piece
+    items: Sequence[dict[str, Any]]
+    pieces: list[str] = field(default_factory=list)
+    cost: tuple[int, float] = (0, 0.0)
+    again: int = 0
+
+    @property
+    def text(self) -> str:
+        return self.begun + self.opening + ",".join(self.pieces) + "]}"
+
+    def asked(self) -> Asked:
+        """The next piece; the name of the one after it, or the end, is written too: in training one token had both."""
+        k = len(self.pieces)
+        after = "]}" if k + 1 == len(self.items) else f',{{"id":"{category_of(_id(self.items[k + 1]))}'
+        if k == 0:
+            return Asked(self.prompt, self.begun, Constraint(self.opening, self.items[0], after), STEP_TOKENS)
+        written = self.begun + self.opening + ",".join(self.pieces)
+        asked = Constraint("]},", self.items[k], after)
+        return Asked(self.prompt, written.removesuffix("]}"), asked, STEP_TOKENS)
+
+    def cost_with(self, piece: str) -> tuple[int, float]:
+        """Hard faults of the room so far and their size, with one more piece."""
+        read = parse('{"objects":[' + ",".join([*self.pieces, piece]) + "]}", self.room)
+        if isinstance(read, ParseFailure):
+            return len(self.items) + 1, 0.0
+        hard = check(read.scene).hard
+        return len(hard), sum(v.amount or 0.0 for v in hard)
+
+
+def write(
+    backend: Backend,
+    writings: Sequence[Writing],
+    *,
+    tries: int,
+    temperature: float,
+    seed: int,
+    progress: Callable[[str], None],
+) -> None:
+    """Write every room to its end, the n-th piece of all of them together; a piece is written at most `tries` times and the best is kept.
+
+    Pieces whose schema has one value only, kept furniture, are not asked for.
+    """
+    for w in writings:
+        while len(w.pieces) < len(w.items) and (fixed := _only_value(w.items[len(w.pieces)])):
+            w.cost = w.cost_with(fixed)
+            w.pieces.append(fixed)
+    last = max((len(w.items) for w in writings), default=0)
+    for step in range(last):
+        waiting = [w for w in writings if step < len(w.items) and len(w.pieces) == step]
+        if not waiting:
+            continue
+        progress(f"piece {step + 1} of at most {last}")
+        best: dict[int, tuple[tuple[int, float], str]] = {}
+        todo = list(range(len(waiting)))
+        for attempt in range(tries):
+            asked = [waiting[i].asked() for i in todo]
+            drawn = seed + 1_000 * step + attempt
+            texts = backend.complete(asked, temperature=temperature, seed=drawn)
+            for i, a, text in zip(todo, asked, texts, strict=True):
+                piece = _first_value(text.removeprefix(a.constraint.before if a.constraint else ""))
+                found = waiting[i].cost_with(piece), piece
+                best[i] = min(best.get(i, found), found)
+            todo = [i for i in todo if best[i][0][0] > waiting[i].cost[0]]
+            if not todo:
+                break
+            for i in todo:
+                waiting[i].again += attempt + 1 < tries
+        for i, w in enumerate(waiting):
+            w.cost = best[i][0]
+            w.pieces.append(best[i][1])
+
+
+def _id(item: dict[str, Any]) -> str:
+    """The id that a schema of one piece, at any yaw, has."""
+    return item.get("anyOf", [item])[0]["properties"]["id"]["const"]
+
+
+def _only_value(item: dict[str, Any]) -> str | None:
+    """The one text that fits a schema of constants; None where there are several."""
+    values = {name: rule.get("const") for name, rule in item.get("properties", {}).items()}
+    if not values or None in values.values():
+        return None
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _first_value(text: str) -> str:
+    """The JSON value with which a text begins, as the wire has it."""
+    return json.dumps(json.JSONDecoder().raw_decode(text)[0], separators=(",", ":"))
