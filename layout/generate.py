@@ -277,15 +277,16 @@ def _objects_asked(job: Job, draft: Asked, plan: str) -> Asked:
     ids = ids_of(plan, job.request, names)
     whole = answer_schema(kept.room, ids=ids, plan=False)["properties"]["objects"]
     items = list(whole["prefixItems"])
-    items[: len(names)] = [_exactly(o) for o in kept.objects]
+    items[: len(names)] = [_exactly(o, kept) for o in kept.objects]
     schema = {**whole, "prefixItems": items}
     room = OBJECT_CHARACTERS * (len(ids) + 1)
     return Asked(draft.prompt, _PLAN_START + plan, Constraint(_PLAN_END, schema, "}"), room)
 
 
-def _exactly(o: SceneObject) -> dict[str, Any]:
+def _exactly(o: SceneObject, kept: Scene) -> dict[str, Any]:
     """A schema that only this object fulfils."""
-    fixed = {name: {"const": value} for name, value in object_json(o).items()}
+    values = object_json(o, kept.objects, kept.room.height)
+    fixed = {name: {"const": value} for name, value in values.items()}
     return {
         "type": "object",
         "properties": fixed,

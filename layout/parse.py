@@ -12,9 +12,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from layout.schema import MAX_OBJECTS, Room, Scene, SceneObject
-from layout.serialise import category_of, of_span
+from layout.serialise import category_of, of_span, origin
 
 Code = Literal["empty", "not_json", "truncated", "schema", "structure"]
+
+
+Triple = tuple[float, float, float]
 
 
 class Parsed(BaseModel):
@@ -61,11 +64,11 @@ class _WireObject(BaseModel):
             raise ValueError("give span, or size and pos")
         return self
 
-    @property
-    def box(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """(size, pos) in centimetres."""
+    def placed(self, carrier: SceneObject | None, height: float) -> tuple[Triple, Triple]:
+        """(size, pos) in centimetres, on its carrier in a room of this height."""
         if self.span is not None:
-            return of_span(self.span, self.yaw)
+            under = height if self.on == "ceiling" else None
+            return of_span(self.span, self.yaw, origin(carrier), under=under)
         assert self.size is not None
         assert self.pos is not None
         (w, d, h), (x, y, z) = self.size, self.pos
@@ -109,19 +112,33 @@ def _scene(value: Any, room: Room) -> Parsed | ParseFailure:
         wire = _Wire.model_validate(value)
     except ValidationError as error:
         return _failure("schema", error, "")
-    objects = []
-    for i, o in enumerate(wire.objects):
-        size, pos = o.box
+    objects: dict[int, SceneObject] = {}
+    for i in _carriers_first(wire.objects):
+        o = wire.objects[i]
+        carrier = next((c for c in objects.values() if c.id == o.on), None)
+        size, pos = o.placed(carrier, room.height)
         try:
-            objects.append(
-                SceneObject(id=o.id, category=category_of(o.id), size=size, yaw=o.yaw, pos=pos, on=o.on)
+            objects[i] = SceneObject(
+                id=o.id, category=category_of(o.id), size=size, yaw=o.yaw, pos=pos, on=o.on
             )
         except ValidationError as error:
             return _failure("schema", error, f"objects[{i}].")
     try:
-        return Parsed(scene=Scene(room=room, objects=tuple(objects)), plan=wire.plan)
+        return Parsed(scene=Scene(room=room, objects=tuple(objects[i] for i in range(len(objects)))), plan=wire.plan)
     except ValidationError as error:
         return _failure("structure", error, "")
+
+
+def _carriers_first(objects: list[_WireObject]) -> list[int]:
+    """Places in the list, of each object after that of what it stands on; what stands in a ring comes last and is refused with the scene."""
+    done: list[int] = []
+    left = list(range(len(objects)))
+    while left:
+        waiting = {objects[i].id for i in left}
+        ready = [i for i in left if objects[i].on not in waiting] or left
+        done += ready
+        left = [i for i in left if i not in ready]
+    return done
 
 
 def _failure(code: Code, error: ValidationError, prefix: str) -> ParseFailure:

@@ -6,8 +6,9 @@ The answer is one line of JSON without spaces; training, constrained decoding an
 
 Whole centimetres and degrees. The category is the id without its number; carriers come before what they carry. `span` is where a thing begins
 and ends along x, y and z. So what touches repeats a number that is there already, a wall's or a neighbour's, and nothing has to be added
-or halved to say so: small models copy well and add badly. What is not at a quarter turn says `"size":[w,d,h],"pos":[x,y,z]` instead,
-`pos` being the centre of its bottom. Without a plan the first property is left out.
+or halved to say so: small models copy well and add badly. The span of what stands on something else is counted from that thing's
+south-western corner and top, z under the ceiling is counted down from it. What is not at a quarter turn says
+`"size":[w,d,h],"pos":[x,y,z]` instead, `pos` being the centre of its bottom in the room. Without a plan the first property is left out.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def room_text(room: Room) -> str:
 
 def prompt_text(room: Room, request: str, *, plan: bool = True, keep: Sequence[SceneObject] = ()) -> str:
     """What a layout model is asked: the room, pieces that stay where they are, the request, and whether to plan first."""
-    kept = [f"keep {_dumps(object_json(o))}" for o in keep]
+    kept = [f"keep {_dumps(object_json(o, keep, room.height))}" for o in keep]
     answer = "answer plan and objects" if plan else "answer objects"
     return "\n".join([room_text(room), *kept, f"request {' '.join(request.split())}", answer])
 
@@ -69,12 +70,12 @@ def answer_text(scene: Scene, *, plan: bool = True, kept: int = 0) -> str:
     before = plan_text(Scene(room=scene.room, objects=ordered.objects[:kept]))
     new = plan_text(ordered, first=kept)
     answer: dict[str, Any] = {"plan": "; ".join(filter(None, (before, new)))} if plan else {}
-    answer["objects"] = [object_json(o) for o in ordered.objects]
+    answer["objects"] = [object_json(o, ordered.objects, ordered.room.height) for o in ordered.objects]
     return _dumps(answer)
 
 
-def object_json(o: SceneObject) -> dict[str, Any]:
-    """One object of the answer, its keys in the order in which they are written."""
+def object_json(o: SceneObject, others: Sequence[SceneObject], height: float) -> dict[str, Any]:
+    """One object of the answer, its keys in the order in which they are written; `others` have what it stands on, the room is `height` cm high."""
     yaw = round(o.yaw) % 360
     named = {"id": o.id, "on": o.on, "yaw": yaw}
     if yaw % 90:
@@ -82,8 +83,23 @@ def object_json(o: SceneObject) -> dict[str, Any]:
     (w, d, h), (x, y, z) = o.size, o.pos
     if yaw % 180:
         w, d = d, w
-    ends = (*_ends(x - w / 2, x + w / 2), *_ends(y - d / 2, y + d / 2), *_ends(z, z + h))
+    carrier = next((c for c in others if c.id == o.on), None)
+    x0, y0, z0 = origin(carrier)
+    low = height - z - h if o.on == "ceiling" else z - z0
+    ends = (
+        *_ends(x - w / 2 - x0, x + w / 2 - x0),
+        *_ends(y - d / 2 - y0, y + d / 2 - y0),
+        *_ends(low, low + h),
+    )
     return named | {"span": list(ends)}
+
+
+def origin(carrier: SceneObject | None) -> tuple[int, int, int]:
+    """Where the span of what stands on something is counted from: its south-western corner and top, in whole cm; the room's corner without one."""
+    if carrier is None:
+        return 0, 0, 0
+    x, y, _, _ = carrier.box.bounds
+    return math.floor(x + 0.5), math.floor(y + 0.5), math.floor(carrier.box.top + 0.5)
 
 
 def _ends(low: float, high: float) -> tuple[int, int]:
@@ -92,12 +108,18 @@ def _ends(low: float, high: float) -> tuple[int, int]:
     return first, max(first + 1, math.floor(high + 0.5))
 
 
-def of_span(span: Sequence[int], yaw: int) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """(size, pos) of what reaches from x0 to x1, y0 to y1, z0 to z1 at a quarter turn; the ends of a pair may come in either order."""
+def of_span(
+    span: Sequence[int], yaw: int, origin: tuple[int, int, int] = (0, 0, 0), *, under: float | None = None
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """(size, pos) of what reaches from x0 to x1, y0 to y1, z0 to z1 at a quarter turn, counted from `origin`, or down from a ceiling at `under`.
+
+    The ends of a pair may come in either order.
+    """
     (x0, x1), (y0, y1), (z0, z1) = (sorted(span[k : k + 2]) for k in (0, 2, 4))
     x1, y1, z1 = max(x1, x0 + 1), max(y1, y0 + 1), max(z1, z0 + 1)
     w, d = (x1 - x0, y1 - y0) if yaw % 180 == 0 else (y1 - y0, x1 - x0)
-    return (w, d, z1 - z0), ((x0 + x1) / 2, (y0 + y1) / 2, z0)
+    bottom = under - z1 if under is not None else origin[2] + z0
+    return (w, d, z1 - z0), (origin[0] + (x0 + x1) / 2, origin[1] + (y0 + y1) / 2, bottom)
 
 
 def _dumps(value: Any) -> str:

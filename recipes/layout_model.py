@@ -16,8 +16,6 @@ from recipes.layout_numbers import SharedNumbers, write_numbers
 from recipes.layout_tokenizer import numbers_of
 
 INIT_STD = 0.02
-EMBEDDING_STD = 0.5  # as large as what layers add, or they drown what a token is and nothing can be copied from far away
-HEAD_SCALE = 0.1  # of the last norm at the start: the head has the embeddings' weights and must not begin sure of itself
 BETAS = (0.9, 0.98)
 
 
@@ -43,10 +41,7 @@ def new_model(tokenizer: Any, args: LayoutModelArguments, max_length: int, seed:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-        embeddings_VD = model.get_input_embeddings().weight
-        torch.nn.init.normal_(embeddings_VD, std=EMBEDDING_STD)
-        write_numbers(embeddings_VD, numbers_of(tokenizer), EMBEDDING_STD)
-        torch.nn.init.constant_(model.model.norm.weight, HEAD_SCALE)
+        write_numbers(model.get_input_embeddings().weight, numbers_of(tokenizer), INIT_STD)
     return model
 
 
