@@ -63,7 +63,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return layout_generate.run(args) if args.sub == "generate" else _RUN[args.sub](args)
+    from layout.catalogue import using
+    from layout.own_catalogue import load
+
+    command = layout_generate.run if args.sub == "generate" else _RUN[args.sub]
+    path = getattr(args, "catalogue", None)
+    with using(load(path) if path else ()):
+        return command(args)
 
 
 def _add_synth(sub: argparse.ArgumentParser) -> None:

@@ -108,7 +108,7 @@ def _rewright(value: Any, place: str, how: Reading) -> list[ReadRoom]:
                 category(o.category)
             except ValueError as error:
                 raise ValueError(
-                    f"object {o.id!r}: {error} (--any-category reads it; its geometry alone is then checked)"
+                    f"object {o.id!r}: {error} (--catalogue FILE adds your own; --any-category checks its geometry alone)"
                 ) from error
     asked = value.get("spec") or (value.get("instruction") or {}).get("spec")
     return [ReadRoom(str(value.get("id") or place), scene, Spec.model_validate(asked) if asked else None)]
@@ -210,6 +210,16 @@ def add_file_arguments(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument(
         "--any-category", action="store_true", help="read objects that the catalogue does not know"
+    )
+    add_catalogue_argument(sub)
+
+
+def add_catalogue_argument(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--catalogue",
+        type=Path,
+        metavar="FILE",
+        help="your own kinds of furniture and product sizes, JSON or YAML (docs/layout.md)",
     )
 
 

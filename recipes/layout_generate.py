@@ -9,6 +9,7 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipes.layout_files import add_catalogue_argument
 from recipes.terminal import remark, say, table
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         choices=("bedroom", "living_room", "kitchen", "bathroom"),
         help="type of room (default: as the request says)",
     )
+    add_catalogue_argument(parser)
     parser.add_argument("-n", type=int, default=8, help="answers to choose from (default 8)")
     parser.add_argument(
         "--output", type=Path, help="folder for the files (default: only the summary is printed)"
@@ -76,12 +78,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """0: a room without a hard fault; 1: something the request or the checks want is not met."""
     from layout.generate import generate
+    from layout.request import refuse
+    from layout.schema import Scene
 
+    if not args.request.strip():
+        raise ValueError("the request is empty; say what the room should be or have")
     if args.n < 1:
         raise ValueError(f"-n {args.n}: give a number of answers from 1 on")
     if args.temperature < 0:
         raise ValueError(f"--temperature {args.temperature}: give 0 (greedy) or more")
     room, kept = room_of(args.room, args.request, args.type, args.seed)
+    refuse(Scene(room=room, objects=kept), args.request)  # before the model is loaded
     backend = load_backend(args.model, args.backend)
     found = generate(
         backend,
@@ -170,6 +177,7 @@ def summary(found: Generated) -> dict[str, Any]:
         "answers": [_in_a_line(c) for c in found.candidates],
         "raw": raw.model_dump(mode="json") if raw else None,
         "repaired": after.after.model_dump(mode="json") if after else None,
+        "substitutions": [s.message for s in found.best.substitutions] if found.best else [],
         "moves": list(after.moves) if after else [],
         "unmet": list(found.unmet),
     }
@@ -185,6 +193,7 @@ def _in_a_line(candidate: Candidate) -> dict[str, Any]:
         "parsed": True,
         "plan": candidate.parsed.plan,
         "objects": candidate.report.n_objects,
+        "substitutions": [s.message for s in candidate.substitutions],
         "faults": dict(candidate.report.codes),
     }
 
@@ -215,6 +224,8 @@ def told(found: Generated) -> str:
     good = sum(c.report is not None and c.report.ok for c in found.candidates)
     lines = [table(["object", "on", "size (cm)", "yaw", "position"], rows), ""]
     lines.append(f"{good} of {len(found.candidates)} answers had no hard fault as the model gave them.")
+    if found.best is not None:
+        lines += [f"substituted: {s.message}" for s in found.best.substitutions]
     if found.repaired is not None:
         lines += [f"mended: {move}" for move in found.repaired.moves]
     lines += [f"not met: {sentence}" for sentence in found.unmet] or ["everything the checks know of is met"]
