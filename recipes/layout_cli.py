@@ -9,7 +9,7 @@ from pathlib import Path
 
 from layout.schema import ROOM_TYPES, RoomType
 from recipes import layout_generate
-from recipes.layout_files import Reading, add_file_arguments, read_arguments, read_rooms
+from recipes.layout_files import Reading, add_file_arguments, read_arguments, read_rooms, write_whole
 from recipes.layout_outputs import (
     add_export,
     add_navigate,
@@ -135,7 +135,7 @@ def _check(args: argparse.Namespace) -> int:
             {"name": r.name, **report.model_dump(mode="json")}
             for r, report in zip(rooms, reports, strict=True)
         ]
-        args.json.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        write_whole(args.json, "".join(json.dumps(row) + "\n" for row in rows))
     good = sum(report.ok for report in reports)
     clean = sum(not report.violations for report in reports)
     say(f"{good} of {len(rooms)} rooms without a hard fault, {clean} without any")
@@ -157,7 +157,7 @@ def _metrics(args: argparse.Namespace) -> int:
     result = evaluate([r.scene for r in rooms], specs, reference)
     say(result.table())
     if args.json:
-        args.json.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
+        write_whole(args.json, json.dumps(result.to_dict(), indent=1) + "\n")
     return 0
 
 

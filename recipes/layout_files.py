@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from layout.catalogue import category
-from layout.schema import ROOM_TYPES, RoomType, Scene, Spec
+from layout.own_catalogue import UNITS
+from layout.schema import ROOM_TYPES, RoomType, Scene, SceneObject, Spec
 
-UNITS = {"cm": 1.0, "m": 100.0, "ft": 30.48}
+TINY = 5.0  # cm; furniture is longer, but for what lies on tables
+FAR = 20  # times the room's longest side: no slip of a pen, and no picture to draw it in
 FORMATS = ("rewright", "layoutgpt", "procthor", "sceneeval", "ssr")
 
 
@@ -41,8 +44,11 @@ class Reading:
 
 def read_rooms(path: str, how: Reading) -> list[ReadRoom]:
     """Every room in a file, "-" being standard input. Raises ValueError or OSError that names the place."""
-    text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     shown = "standard input" if path == "-" else path
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{shown} is no text in UTF-8: {error.reason} at byte {error.start}") from error
     if not text.strip():
         raise ValueError(f"{shown} is empty; give a room as JSON, or one a line")
     found: list[ReadRoom] = []
@@ -56,7 +62,9 @@ def read_rooms(path: str, how: Reading) -> list[ReadRoom]:
                 f"{place}: no room in the format {how.format!r} ({type(error).__name__}: {error})"
             ) from error
         except ValueError as error:
-            raise ValueError(f"{place}: {error}") from error
+            raise ValueError(f"{place}: {_with_unit(str(error), how)}") from error
+    if not found:
+        raise ValueError(f"{shown} holds no room: the list is empty")
     return found
 
 
@@ -70,18 +78,19 @@ def _values(text: str, shown: str) -> Iterator[tuple[str, Any]]:
             raise ValueError(
                 f"{shown}: no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
             ) from error
-        for n, line in lines:
-            try:
-                yield f"{shown} line {n}", json.loads(line)
-            except json.JSONDecodeError as broken:
-                raise ValueError(
-                    f"{shown} line {n}: no JSON: {broken.msg} in column {broken.colno}"
-                ) from broken
-        return
-    if isinstance(value, list):
-        yield from ((f"{shown} item {i}", item) for i, item in enumerate(value))
+    except RecursionError as error:
+        raise ValueError(f"{shown}: no room: brackets are nested thousands deep") from error
     else:
-        yield shown, value
+        if isinstance(value, list):
+            yield from ((f"{shown} item {i}", item) for i, item in enumerate(value))
+        else:
+            yield shown, value
+        return
+    for n, line in lines:
+        try:
+            yield f"{shown} line {n}", json.loads(line)
+        except json.JSONDecodeError as broken:
+            raise ValueError(f"{shown} line {n}: no JSON: {broken.msg} in column {broken.colno}") from broken
 
 
 def _is_json(line: str) -> bool:
@@ -110,8 +119,23 @@ def _rewright(value: Any, place: str, how: Reading) -> list[ReadRoom]:
                 raise ValueError(
                     f"object {o.id!r}: {error} (--catalogue FILE adds your own; --any-category checks its geometry alone)"
                 ) from error
+            _plausible(o, scene)
     asked = value.get("spec") or (value.get("instruction") or {}).get("spec")
     return [ReadRoom(str(value.get("id") or place), scene, Spec.model_validate(asked) if asked else None)]
+
+
+def _plausible(o: SceneObject, scene: Scene) -> None:
+    """Raise ValueError for what only a mistaken unit explains: furniture of two centimetres, or kilometres away."""
+    entry = category(o.category)
+    metres = (o.size[0] * 100, o.size[1] * 100, o.size[2] * 100)
+    if max(o.size) < TINY and entry.fits(o.size) > TINY and entry.fits(metres) < max(metres) / 2:
+        size = " x ".join(f"{v:g}" for v in o.size)
+        raise ValueError(f"object {o.id!r} is {size} cm; lengths are centimetres, were these metres?")
+    if max(abs(v) for v in o.pos) > FAR * max(*scene.room.extent, scene.room.height):
+        raise ValueError(
+            f"object {o.id!r} is at ({', '.join(f'{v:g}' for v in o.pos)}) cm, far from the room of "
+            f"{scene.room.extent[0]:g} x {scene.room.extent[1]:g} cm"
+        )
 
 
 def _scaled_room(room: Any, how: Reading) -> Any:
@@ -150,11 +174,24 @@ def _explained(error: ValidationError, how: Reading) -> str:
     said = []
     for e in error.errors(include_url=False)[:3]:
         path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in e["loc"]).lstrip(".")
-        said.append(f"{path}: {e['msg']}" if path else e["msg"])
+        message = e["msg"].removeprefix("Value error, ")
+        if e["type"] == "too_long":
+            message = f"at most {e['ctx']['max_length']} items, not {e['ctx']['actual_length']}"
+        elif e["type"] == "tuple_type":
+            message = "must be a list"
+        elif e["type"] == "model_type":
+            message = "must be a JSON object"
+        said.append(f"{path}: {message}" if path else message)
     more = len(error.errors()) - 3
-    text = "; ".join(said) + (f"; and {more} more" if more > 0 else "")
+    return _with_unit("; ".join(said) + (f"; and {more} more" if more > 0 else ""), how)
+
+
+def _with_unit(text: str, how: Reading) -> str:
+    """A message about lengths with the option that would help."""
     if "were these metres?" in text and how.units == "cm":
         text += " If so, give --units m."
+    if "were these millimetres?" in text and how.units != "cm":
+        text = f"{text.replace('; lengths are centimetres, were these millimetres?', '')} with --units {how.units}; without it lengths are centimetres"
     return text
 
 
@@ -212,6 +249,14 @@ def add_file_arguments(sub: argparse.ArgumentParser) -> None:
         "--any-category", action="store_true", help="read objects that the catalogue does not know"
     )
     add_catalogue_argument(sub)
+
+
+def write_whole(path: Path, data: str | bytes) -> None:
+    """A file that is there whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+    os.replace(part, path)
 
 
 def add_catalogue_argument(sub: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recipes.layout_files import add_catalogue_argument
+from recipes.layout_files import UNITS, Reading, add_catalogue_argument, read_rooms
 from recipes.terminal import remark, say, table
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("request", help="what the room should be or have")
     parser.add_argument("--room", help="WIDTHxDEPTH, or a JSON file with a room or a furnished scene")
+    parser.add_argument(
+        "--units", choices=tuple(UNITS), default="cm", help="of the lengths in a file of --room (default cm)"
+    )
     parser.add_argument(
         "--type",
         choices=("bedroom", "living_room", "kitchen", "bathroom"),
@@ -87,7 +90,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"-n {args.n}: give a number of answers from 1 on")
     if args.temperature < 0:
         raise ValueError(f"--temperature {args.temperature}: give 0 (greedy) or more")
-    room, kept = room_of(args.room, args.request, args.type, args.seed)
+    if args.output is not None and args.output.exists() and not args.output.is_dir():
+        raise ValueError(f"--output {args.output} is a file; give a folder")
+    room, kept = room_of(args.room, args.request, args.type, args.seed, args.units)
     refuse(Scene(room=room, objects=kept), args.request)  # before the model is loaded
     backend = load_backend(args.model, args.backend)
     found = generate(
@@ -119,14 +124,14 @@ def load_backend(model: str | None, backend: str) -> Any:
 
 
 def room_of(
-    given: str | None, request: str, kind: str | None, seed: int
+    given: str | None, request: str, kind: str | None, seed: int, units: str = "cm"
 ) -> tuple[Room, tuple[SceneObject, ...]]:
     """The empty room, and furniture that stays. Raises ValueError where it is not said what room it is."""
     from layout.request import plain_room, room_type_in, size_in
     from layout.synthesis import draw_room
 
     if given is not None and (given.endswith(".json") or Path(given).is_file()):
-        scene = read_scene(Path(given))
+        scene = read_scene(Path(given), units)
         return scene.room, scene.objects
     room_type = kind or room_type_in(request)
     if room_type is None:
@@ -145,26 +150,14 @@ def room_of(
     return room, ()
 
 
-def read_scene(path: Path) -> Scene:
+def read_scene(path: Path, units: str = "cm") -> Scene:
     """A scene, or a room as a scene without furniture. Raises ValueError with the file and the place in it."""
-    from pydantic import ValidationError
-
-    from layout.schema import Room, Scene
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ValueError(f"--room {path}: there is no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"--room {path} is not JSON: {error}") from error
-    try:
-        if isinstance(content, dict) and "room" in content:
-            return Scene.model_validate(content)
-        return Scene(room=Room.model_validate(content))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"--room {path}: {place + ': ' if place else ''}{first['msg']}") from error
+    if not path.exists():
+        raise ValueError(f"--room {path}: there is no such file")
+    found = read_rooms(str(path), Reading(units=units))
+    if len(found) > 1:
+        raise ValueError(f"--room {path} has {len(found)} rooms; give a file with one")
+    return found[0].scene
 
 
 def summary(found: Generated) -> dict[str, Any]:
