@@ -13,13 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from layout.adapters.optiscene import AXES, Axes
 from layout.catalogue import category
 from layout.own_catalogue import UNITS
 from layout.schema import ROOM_TYPES, RoomType, Scene, SceneObject, Spec
 
 TINY = 5.0  # cm; furniture is longer, but for what lies on tables
 FAR = 20  # times the room's longest side: no slip of a pen, and no picture to draw it in
-FORMATS = ("rewright", "layoutgpt", "procthor", "sceneeval", "ssr")
+FORMATS = ("rewright", "layoutgpt", "procthor", "sceneeval", "ssr", "optiscene", "3dfront")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Reading:
     assets: Path | None = None
     room_type: RoomType | None = None
     any_category: bool = False
+    axes: Axes = "hwd"
 
 
 def read_rooms(path: str, how: Reading) -> list[ReadRoom]:
@@ -57,7 +59,7 @@ def read_rooms(path: str, how: Reading) -> list[ReadRoom]:
             found += _READERS[how.format](value, place, how)
         except ValidationError as error:
             raise ValueError(f"{place}: {_explained(error, how)}") from error
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{place}: no room in the format {how.format!r} ({type(error).__name__}: {error})"
             ) from error
@@ -222,12 +224,28 @@ def _ssr(value: Any, place: str, how: Reading) -> list[ReadRoom]:
     return [ReadRoom(place, read_ssr(value, how.room_type))]
 
 
+def _optiscene(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    from layout.adapters.optiscene import read_row
+
+    return [ReadRoom(place, read_row(value, how.axes, how.room_type))]
+
+
+def _front3d(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    from layout.adapters.front3d import read_house
+    from layout.assets import read_rows
+
+    models = {row.id: row for row in read_rows(how.assets)} if how.assets else None
+    return [ReadRoom(f"{place} room {i}", scene) for i, scene in enumerate(read_house(value, models))]
+
+
 _READERS: dict[str, Callable[[Any, str, Reading], list[ReadRoom]]] = {
     "rewright": _rewright,
     "layoutgpt": _layoutgpt,
     "procthor": _procthor,
     "sceneeval": _sceneeval,
     "ssr": _ssr,
+    "optiscene": _optiscene,
+    "3dfront": _front3d,
 }
 
 
@@ -240,10 +258,16 @@ def add_file_arguments(sub: argparse.ArgumentParser) -> None:
         "--units", choices=tuple(UNITS), default="cm", help="of the lengths in a rewright file (default cm)"
     )
     sub.add_argument(
-        "--sizes", type=Path, help="sizes of models that a procthor or sceneeval file only names"
+        "--sizes", type=Path, help="sizes of models that a procthor, sceneeval or 3dfront file only names"
     )
     sub.add_argument(
-        "--room-type", choices=ROOM_TYPES, help="of a sceneeval or ssr file that does not say it"
+        "--room-type", choices=ROOM_TYPES, help="of a sceneeval, ssr or optiscene file that does not say it"
+    )
+    sub.add_argument(
+        "--axes",
+        choices=AXES,
+        default="hwd",
+        help="what h, w and d of an optiscene file are: height, width, depth (default), or width, depth, height as in its demo",
     )
     sub.add_argument(
         "--any-category", action="store_true", help="read objects that the catalogue does not know"
@@ -269,7 +293,7 @@ def add_catalogue_argument(sub: argparse.ArgumentParser) -> None:
 
 
 def read_arguments(args: argparse.Namespace) -> list[ReadRoom]:
-    how = Reading(args.format, args.units, args.sizes, args.room_type, args.any_category)
+    how = Reading(args.format, args.units, args.sizes, args.room_type, args.any_category, args.axes)
     rooms = read_rooms(args.file, how)
     k = getattr(args, "room", None)
     if k is None:

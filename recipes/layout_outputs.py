@@ -80,12 +80,12 @@ def _save_plan(drawing: object, path: Path, scale: float) -> None:
 
 
 def add_export(sub: argparse.ArgumentParser) -> None:
-    from layout.export import EXPORTS
+    from layout.export import EXPORTS, SUFFIXES
 
     add_file_arguments(sub)
     _add_output(
         sub,
-        "file to write; its ending says the format (.glb, .obj, .thor.json, .scene_instance.json, .sceneeval.json, .ssr.json)",
+        f"file to write; its ending says the format ({', '.join(SUFFIXES.values())})",
     )
     sub.add_argument("--to", choices=tuple(EXPORTS), help="the format, whatever the ending")
     sub.add_argument(

@@ -116,9 +116,9 @@ def test_a_request_is_put_in_words_the_model_knows(write):
         both = in_known_words("a billy and two bookcases at the window")
         assert both == "3 bookshelves and the bookshelf at the window"
         assert mentioned(both) == {"bookshelf": 3}
-    with using(load(write([{"name": "altar", "size": [90, 90, 90], "rooms": ["bedroom"]}]))):
-        with pytest.raises(ValueError, match="does not know 'altar'; say in the catalogue which built-in"):
-            in_known_words("an altar")
+    altar = load(write([{"name": "altar", "size": [90, 90, 90], "rooms": ["bedroom"]}]))
+    with using(altar), pytest.raises(ValueError, match="does not know 'altar'; say in the catalogue which"):
+        in_known_words("an altar")
 
 
 def test_the_model_is_asked_for_what_it_knows_and_the_answer_is_renamed(write, room):
