@@ -36,12 +36,13 @@ def grammar_of(constraint: Constraint) -> Any:
 
 
 class TransformersBackend:
-    """A layout model in this process."""
+    """A layout model in this process. `tokens` counts what it has written."""
 
     def __init__(self, model: Any, tokenizer: Any, *, batch: int = 16) -> None:
         from xgrammar import GrammarCompiler, TokenizerInfo
 
         self.model, self.tokenizer, self.batch = model.eval(), tokenizer, batch
+        self.tokens = 0
         info = TokenizerInfo.from_huggingface(
             tokenizer, vocab_size=model.config.vocab_size, stop_token_ids=[tokenizer.eos_token_id]
         )
@@ -94,7 +95,9 @@ class TransformersBackend:
             eos_token_id=self.tokenizer.eos_token_id,
             pad_token_id=self.tokenizer.pad_token_id,
         )
-        return self.tokenizer.batch_decode(written[:, ids_BL.shape[1] :], skip_special_tokens=True)
+        new_BL = written[:, ids_BL.shape[1] :]
+        self.tokens += int((new_BL != self.tokenizer.pad_token_id).sum())
+        return self.tokenizer.batch_decode(new_BL, skip_special_tokens=True)
 
     def _mask(self, asked: Sequence[Asked]) -> Any:
         compiled: dict[int, Any] = {}
@@ -139,6 +142,7 @@ class VllmBackend:
 
     def __init__(self, engine: Any, tokenizer: Any) -> None:
         self.engine, self.tokenizer = engine, tokenizer
+        self.tokens = 0  # written so far
 
     @classmethod
     def load(cls, name: str | Path, **options: Any) -> VllmBackend:
@@ -164,4 +168,5 @@ class VllmBackend:
                 )
             )
         outputs = self.engine.generate(prompts, sampling, use_tqdm=False)
+        self.tokens += sum(len(output.outputs[0].token_ids) for output in outputs)
         return [output.outputs[0].text for output in outputs]
