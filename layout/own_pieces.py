@@ -1,7 +1,7 @@
 """Own categories and products through a layout model that knows the built-in ones only.
 
-A request for "two Billys" is put to it as one for two bookshelves, whose sizes the schema takes from the own entry; what comes back is
-renamed, and every new piece of a category with products gets the size of the nearest one exactly. Reports say each change of size.
+A request for "two Billys" is put to it as one for two bookshelves; what comes back is renamed, and every new piece of a category with
+products gets the size of the nearest one exactly. Reports say each change of size. The schema takes the own sizes where it bounds sizes.
 """
 
 from __future__ import annotations
