@@ -43,7 +43,7 @@ def grammar_of(constraint: Constraint) -> Any:
 def with_shared_arrays(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with every array that it says more than once as one definition: where objects may stand is the same for all of them.
 
-    xgrammar compiles each part of a schema anew: of eight objects, 8.5 ms a room where it were 13.4. Only arrays, whose end is one
+    xgrammar compiles each part of a schema anew: of eight objects, 8.5 ms a room where it was 13.4. Only arrays, whose end is one
     bracket: of shared numbers, what may follow is looked up at every token, which costs more than it saves (44 µs where it is 2).
     """
     counts: Counter[str] = Counter()
