@@ -2,13 +2,19 @@
 
 Sizes are centimetres, width x depth x height with the front at −Y, from typical products; where ProcTHOR's asset database (Apache-2.0) has
 the type, ranges were chosen to lie within what it shows. `bottom` is the height of the lower face of what hangs on a wall.
+
+Somebody's own entries (`layout.own_catalogue`) are known within `using`: names, nouns, rooms, checks and schemas then include them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 Range = tuple[float, float]
+Size = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,7 @@ class Category:
 
     `on` names where it may be: "floor", "wall", "ceiling", or categories whose top carries it. `use` are the sides it is used from, any one
     of which is enough, and `clearance` the depth in cm that the side needs. `movable` things are pushed aside by whoever walks past.
+    `like` names the built-in category that an own one behaves as; `products` are the sizes in which somebody has it, where that is known.
     """
 
     name: str
@@ -31,14 +38,18 @@ class Category:
     movable: bool = False
     square: bool = False  # width and depth are one number
     synonyms: tuple[str, ...] = field(default=())
+    like: str = ""
+    products: tuple[Size, ...] = ()
 
     @property
     def small(self) -> bool:
         """Whether it stands on other things and nowhere else."""
         return not {"floor", "wall", "ceiling"} & set(self.on)
 
-    def fits(self, size: tuple[float, float, float]) -> float:
-        """How many cm the worst side is out of range; 0 inside."""
+    def fits(self, size: Size) -> float:
+        """How many cm the worst side is out of range, or off the nearest product; 0 inside."""
+        if self.products:
+            return min(max(abs(v - w) for v, w in zip(size, p, strict=True)) for p in self.products)
         ranges = (self.width, self.depth, self.height)
         return max(0.0, *(max(low - v, v - high) for v, (low, high) in zip(size, ranges, strict=True)))
 
@@ -123,7 +134,83 @@ _ENTRIES = (
 )
 # fmt: on
 
-CATALOGUE: dict[str, Category] = {entry.name: entry for entry in _ENTRIES}
+# What people say without saying which: the most usual one is meant.
+_GENERIC = {
+    "bed": "double_bed",
+    "lamp": "floor_lamp",
+    "shelf": "bookshelf",
+    "bath tub": "bathtub",
+    "chandelier": "ceiling_light",
+}
+
+
+def _nouns(entries: Iterable[Category]) -> dict[str, str]:
+    return {
+        noun.lower().replace("-", " "): entry.name
+        for entry in entries
+        for noun in (entry.name.replace("_", " "), *entry.synonyms)
+    }
+
+
+@dataclass(frozen=True)
+class _Table:
+    entries: dict[str, Category]
+    nouns: dict[str, str]
+
+
+BUILT_IN: dict[str, Category] = {entry.name: entry for entry in _ENTRIES}
+_BUILT_IN = _Table(BUILT_IN, _GENERIC | _nouns(_ENTRIES))
+_table: ContextVar[_Table] = ContextVar("catalogue", default=_BUILT_IN)
+
+
+class _Catalogue(Mapping[str, Category]):
+    """The entries that are known where it is asked: the built-in ones, and within `using` those given there."""
+
+    def __getitem__(self, name: str) -> Category:
+        return _table.get().entries[name]
+
+    def get(self, key: str, default: Category | None = None) -> Category | None:  # type: ignore[override]
+        return _table.get().entries.get(
+            key, default
+        )  # the validator asks often; Mapping's own raises and catches
+
+    def __contains__(self, name: object) -> bool:
+        return name in _table.get().entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_table.get().entries)
+
+    def __len__(self) -> int:
+        return len(_table.get().entries)
+
+
+CATALOGUE = _Catalogue()
+
+
+@contextmanager
+def using(extra: Iterable[Category]) -> Iterator[None]:
+    """Know `extra` besides the built-in entries, in this thread and what it awaits.
+
+    An entry replaces the built-in one of its name, and its nouns win over theirs. Inside another `using` only the inner entries count.
+    """
+    extra = tuple(extra)
+    entries = BUILT_IN | {entry.name: entry for entry in extra}
+    mark = _table.set(_Table(entries, _BUILT_IN.nouns | _nouns(extra)))
+    try:
+        yield
+    finally:
+        _table.reset(mark)
+
+
+def own() -> tuple[Category, ...]:
+    """The entries that `using` added or replaced."""
+    return tuple(e for name, e in _table.get().entries.items() if BUILT_IN.get(name) is not e)
+
+
+def base(name: str) -> str:
+    """The category whose rules, shape and colour hold for a name: an own one's `like`, otherwise the name itself."""
+    entry = _table.get().entries.get(name)
+    return entry.like or name if entry is not None else name
 
 
 def category(name: str) -> Category:
@@ -139,11 +226,12 @@ def category(name: str) -> Category:
 
 def of_room(room_type: str) -> list[Category]:
     """What belongs into a type of room, in the catalogue's order."""
-    return [entry for entry in _ENTRIES if room_type in entry.rooms]
+    return [entry for entry in CATALOGUE.values() if room_type in entry.rooms]
 
 
 def named(text: str) -> str | None:
     """The category that people mean by a noun such as "couch" or "Bedside Tables"; None for one that is not known."""
+    nouns = _table.get().nouns
     plain = " ".join(text.lower().replace("_", " ").replace("-", " ").split())
     for candidate in (
         plain,
@@ -152,21 +240,6 @@ def named(text: str) -> str | None:
         plain.removesuffix("ves") + "f",
         plain.removesuffix("ies") + "y",
     ):
-        if candidate in _NOUNS:
-            return _NOUNS[candidate]
+        if candidate in nouns:
+            return nouns[candidate]
     return None
-
-
-# What people say without saying which: the most usual one is meant.
-_GENERIC = {
-    "bed": "double_bed",
-    "lamp": "floor_lamp",
-    "shelf": "bookshelf",
-    "bath tub": "bathtub",
-    "chandelier": "ceiling_light",
-}
-_NOUNS = _GENERIC | {
-    noun.lower().replace("-", " "): entry.name
-    for entry in _ENTRIES
-    for noun in (entry.name.replace("_", " "), *entry.synonyms)
-}

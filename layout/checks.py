@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 
 from layout import placement, relations
-from layout.catalogue import CATALOGUE
+from layout.catalogue import CATALOGUE, base
 from layout.geometry import Box, covered_area, outside_area, overlap_area, overrun, separated
 from layout.report import Report, Violation, fault
 from layout.rules import BY_SUBJECT, MAX_FLOOR_SHARE, TUCK_SHARE, TUCKED, WALL_GAP, WINDOW_BAND, Rule
@@ -85,7 +85,7 @@ def _bounds(scene: Scene) -> Iterator[Violation]:
 def tucked(a: SceneObject, b: SceneObject, area: float) -> bool:
     """Whether an overlap is a seat pushed under its table, within the share that may be."""
     for seat, table in ((a, b), (b, a)):
-        if table.category in TUCKED.get(seat.category, ()):
+        if base(table.category) in TUCKED.get(base(seat.category), ()):
             return area <= TUCK_SHARE * seat.box.area
     return False
 
@@ -183,7 +183,7 @@ def _openings(scene: Scene) -> Iterator[Violation]:
 def _hidden(scene: Scene, window: Window, o: SceneObject) -> float:
     """cm² of a window behind an object that stands within `WINDOW_BAND` of it; curtains are meant to."""
     tall = min(o.box.top, window.head) - max(o.box.bottom, window.sill)
-    if tall <= 0 or o.category == "curtain":
+    if tall <= 0 or base(o.category) == "curtain":
         return 0.0
     wall = scene.room.walls[window.wall]
     inside = [p for p in o.box.corners if wall.into(p) < WINDOW_BAND]
@@ -230,7 +230,7 @@ def _placement(scene: Scene) -> Iterator[Violation]:
     for o in scene.objects:
         if o.on != "floor":
             continue
-        for rule in BY_SUBJECT.get(o.category, ()):
+        for rule in BY_SUBJECT.get(base(o.category), ()):
             if rule.kind == "back_to_wall":
                 off = placement.wall_gap(o.box, scene.room.walls)
                 if off > WALL_GAP:
@@ -241,7 +241,7 @@ def _placement(scene: Scene) -> Iterator[Violation]:
 
 
 def _relative(scene: Scene, o: SceneObject, rule: Rule) -> Iterator[Violation]:
-    targets = [t for t in scene.objects if t.category in rule.targets and t is not o]
+    targets = [t for t in scene.objects if base(t.category) in rule.targets and t is not o]
     if not targets:
         return
     miss, target = min(
@@ -273,7 +273,7 @@ def _catalogue(scene: Scene) -> Iterator[Violation]:
                 "size_range", (o.id,), off, "cm", f"{o.id} is {off:.0f} cm out of the size of a {o.category}"
             )
         place = o.on if o.on in PLACES else scene.by_id[o.on].category
-        if place not in entry.on:
+        if place not in entry.on and base(place) not in entry.on:
             text = f"{o.id} is on {place}; a {o.category} belongs on: {', '.join(entry.on)}"
             yield fault("wrong_support", (o.id,), None, "cm", text)
         if scene.room.room_type not in entry.rooms:

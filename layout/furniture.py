@@ -6,6 +6,8 @@ category together fill its bounding box on all six sides, so the size on the pla
 
 from __future__ import annotations
 
+from layout.catalogue import base
+
 Part = tuple[float, float, float, float, float, float]
 
 _BOX: tuple[Part, ...] = ((-0.5, 0.5, -0.5, 0.5, 0, 1),)
@@ -105,4 +107,4 @@ SHAPES: dict[str, tuple[Part, ...]] = {
 
 def parts(category: str) -> tuple[Part, ...]:
     """The boxes of a category; one box for what has no shape of its own."""
-    return SHAPES.get(category, _BOX)
+    return SHAPES.get(base(category), _BOX)

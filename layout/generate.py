@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from layout import stepwise
 from layout.asking import Asked, Backend, Constraint
-from layout.catalogue import CATALOGUE
+from layout.catalogue import CATALOGUE, using
 from layout.checks import check
 from layout.instructions import plan_text
 from layout.keeping import off_wire, on_wire
+from layout.own_pieces import Substitution, in_known_words, taken_back, wire_entries
 from layout.parse import Parsed, ParseFailure, parse
 from layout.planning import agreed, begun_with, closed, lacking
 from layout.repair import Repaired, cost, repair
 from layout.report import Report
+from layout.request import refuse
 from layout.schema import CountSpec, Room, Scene, SceneObject, Spec
 from layout.serialise import (
     MAX_OBJECTS,
@@ -57,6 +59,7 @@ class Candidate:
     text: str
     parsed: Parsed | ParseFailure
     report: Report | None
+    substitutions: tuple[Substitution, ...] = ()  # pieces that got the size of a product
 
     @property
     def scene(self) -> Scene | None:
@@ -111,8 +114,11 @@ def generate(
     """Furnish `room` as `request` says, with the best of `n` answers.
 
     `keep` are pieces that are there already: the answer begins with them, and they keep their pose exactly. `constrained` False lets the
-    model write what it likes; `tries` above one writes a faulty piece again before the next (`layout.stepwise`). The same arguments give the same answers on the same backend. Raises ValueError for an empty request, n
-    below 1, or kept pieces that make no scene.
+    model write what it likes; `tries` above one writes a faulty piece again before the next (`layout.stepwise`). The same arguments give the
+    same answers on the same backend. Raises ValueError for an empty request, n below 1, kept pieces that make no scene, or what no room like
+    this can have (`layout.request.refuse`).
+
+    Within `layout.catalogue.using`, own categories may be asked for; pieces of a category with products come in a product's size.
     """
     request = " ".join(request.split())
     if not request:
@@ -120,25 +126,27 @@ def generate(
     if n < 1:
         raise ValueError(f"n={n}: give a number of answers from 1 on")
     kept = Scene(room=room, objects=tuple(keep))
+    refuse(kept, request)
     wire, owners = on_wire(kept)
-    texts = answers(
-        backend,
-        [Job(wire, request)] * n,
-        plan=plan,
-        constrained=constrained,
-        temperature=temperature,
-        seed=seed,
-        tries=tries,
-        progress=progress,
-    )
     spec = spec_of(request)
-    read = (parse(text, room) for text in texts)
-    parsed = [_with_kept(p, kept, owners) if kept.objects and isinstance(p, Parsed) else p for p in read]
-    candidates = tuple(_candidate(text, p, spec) for text, p in zip(texts, parsed, strict=True))
+    counts, asked_for = {c.category: c.n for c in spec.counts}, in_known_words(request)
+    with using(wire_entries(counts)):  # the model and its schema know the built-in names alone
+        texts = answers(
+            backend,
+            [Job(wire, asked_for)] * n,
+            plan=plan,
+            constrained=constrained,
+            temperature=temperature,
+            seed=seed,
+            tries=tries,
+            progress=progress,
+        )
+    stays = frozenset(o.id for o in keep)
+    candidates = tuple(_own_candidate(text, kept, owners, counts, spec) for text in texts)
     best = min((c for c in candidates if c.report is not None), key=_badness, default=None)
     repaired = None
     if mend and best is not None and best.scene is not None and best.report and best.report.violations:
-        repaired = repair(best.scene, spec, locked=frozenset(o.id for o in keep))
+        repaired = repair(best.scene, spec, locked=stays)
     return Generated(room, request, spec, candidates, best, repaired)
 
 
@@ -305,9 +313,16 @@ def _candidate(text: str, parsed: Parsed | ParseFailure, spec: Spec) -> Candidat
     return Candidate(text, parsed, report)
 
 
-def _with_kept(parsed: Parsed, kept: Scene, owners: dict[str, str]) -> Parsed:
-    """An answer with the kept pieces as they are, also where a model that is not held to them wrote others."""
-    return Parsed(scene=off_wire(parsed.scene, kept, owners), plan=parsed.plan)
+def _own_candidate(
+    text: str, kept: Scene, owners: dict[str, str], counts: Mapping[str, int], spec: Spec
+) -> Candidate:
+    """An answer with the kept pieces as they are, also where a model that is not held to them wrote others, and with own names and sizes."""
+    parsed = parse(text, kept.room)
+    if isinstance(parsed, ParseFailure):
+        return Candidate(text, parsed, None)
+    scene = off_wire(parsed.scene, kept, owners) if kept.objects else parsed.scene
+    scene, changes = taken_back(scene, counts, frozenset(o.id for o in kept.objects))
+    return replace(_candidate(text, Parsed(scene=scene, plan=parsed.plan), spec), substitutions=changes)
 
 
 def _badness(candidate: Candidate) -> tuple[int, float, int, float]:

@@ -1,13 +1,14 @@
 """Furniture that stays: named as the wire names things while a model writes, and as its owner named it before and after.
 
-A model knows an object's category from its id, so that "my_bed" has to be "double_bed_1" on the wire. Whatever it writes about a kept
-piece, the piece itself comes back, with its own id and its exact pose.
+A model knows an object's category from its id, so that "my_bed" has to be "double_bed_1" on the wire, and something of the owner's own
+catalogue what it is like. Whatever it writes about a kept piece, the piece itself comes back, with its own id and its exact pose.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
+from layout.catalogue import base
 from layout.schema import PLACES, Scene, SceneObject
 from layout.serialise import carriers_first, category_of
 
@@ -18,9 +19,12 @@ def on_wire(kept: Scene) -> tuple[Scene, dict[str, str]]:
     counts: Counter[str] = Counter()
     names: dict[str, str] = {}
     for o in kept.objects:
-        counts[o.category] += 1
-        names[o.id] = f"{o.category}_{counts[o.category]}"
-    objects = tuple(o.moved(id=names[o.id], on=names.get(o.on, o.on)) for o in kept.objects)
+        kind = base(o.category)
+        counts[kind] += 1
+        names[o.id] = f"{kind}_{counts[kind]}"
+    objects = tuple(
+        o.moved(id=names[o.id], category=base(o.category), on=names.get(o.on, o.on)) for o in kept.objects
+    )
     return Scene(room=kept.room, objects=objects), {wire: own for own, wire in names.items()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from layout.catalogue import base
+
 _GROUPS: dict[str, tuple[str, ...]] = {
     "#c5d5e8": ("double_bed", "single_bed"),
     "#d9c7a8": ("wardrobe", "dresser", "bookshelf", "sideboard", "nightstand", "tv_stand", "wall_cabinet"),
@@ -22,7 +24,7 @@ COLOURS: dict[str, str] = {name: colour for colour, names in _GROUPS.items() for
 
 def colour(category: str) -> str:
     """#rrggbb of a category; one neutral tone for what is not in the table."""
-    return COLOURS.get(category, OTHER)
+    return COLOURS.get(base(category), OTHER)
 
 
 def rgb(code: str) -> tuple[int, int, int]:

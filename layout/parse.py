@@ -124,7 +124,9 @@ def _scene(value: Any, room: Room) -> Parsed | ParseFailure:
         except ValidationError as error:
             return _failure("schema", error, f"objects[{i}].")
     try:
-        return Parsed(scene=Scene(room=room, objects=tuple(objects[i] for i in range(len(objects)))), plan=wire.plan)
+        return Parsed(
+            scene=Scene(room=room, objects=tuple(objects[i] for i in range(len(objects)))), plan=wire.plan
+        )
     except ValidationError as error:
         return _failure("structure", error, "")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from layout import frames
+from layout.catalogue import base
 from layout.checks import check, door_zone
 from layout.geometry import Wall, point_to_segment
 from layout.placement import shortfall
@@ -85,7 +86,7 @@ def _candidates(
         if name in scene.by_id and not locked & {name, *(child.id for child in _standing_on(scene, name))}
     ]
     # Wall pieces hold a room together: what stands free moves first.
-    for o in sorted(objects, key=lambda o: o.category in ANCHORED):
+    for o in sorted(objects, key=lambda o: base(o.category) in ANCHORED):
         for pose, what in _poses(scene, o, fault):
             yield carried(scene, o, *pose), f"{o.id}: {what} ({fault.code})"
     if may_drop and fault.severity == "hard":
@@ -206,8 +207,8 @@ def _to_target(scene: Scene, o: SceneObject, fault: Violation) -> Iterator[tuple
         straight = frames.yaw_towards(target.box.x - x, target.box.y - y)
         yield (x, y, z, round(straight / 90) * 90 % 360), f"turned to {target.id}"
         yield (x, y, z, round(straight) % 360), f"turned to {target.id}"
-    for rule in BY_SUBJECT.get(o.category, ()):
-        if rule.kind != "back_to_wall" and target.category in rule.targets:
+    for rule in BY_SUBJECT.get(base(o.category), ()):
+        if rule.kind != "back_to_wall" and base(target.category) in rule.targets:
             for pose in _rule_poses(o, target, rule):
                 yield (*pose[:2], z, pose[2]), f"put {rule.kind.replace('_', ' ')} {target.id}"
 

@@ -1,10 +1,14 @@
-"""What a request says about the empty room: its type and its size, and a plain room of that size where none is given."""
+"""What a request says about the empty room: its type and its size, a plain room of that size where none is given, and what cannot be."""
 
 from __future__ import annotations
 
 import re
 
-from layout.schema import Door, Room, RoomType, Window
+from layout.catalogue import CATALOGUE, Category, named
+from layout.rules import MAX_FLOOR_SHARE
+from layout.schema import Door, Room, RoomType, Scene, Window
+from layout.serialise import MAX_OBJECTS, mentioned
+from layout.walkable import STEP_OVER
 
 _TYPES: dict[str, RoomType] = {
     "living room": "living_room", "lounge": "living_room", "sitting room": "living_room", "bedroom": "bedroom",
@@ -55,3 +59,87 @@ def plain_room(room_type: RoomType, width: int, depth: int) -> Room:
     door = Door(wall=0, start=CORNER, end=min(CORNER + DOOR, width - 1))
     corners = ((0, 0), (width, 0), (width, depth), (0, depth))
     return Room(room_type=room_type, polygon=corners, height=260, doors=(door,), windows=(window,))
+
+
+_CLAUSE = re.compile(r"[,;.:!?\n]+|\b(?:and|but|plus|with)\b", re.IGNORECASE)
+# "no other bed" and "no more than one bed" allow the first.
+_LIMIT = re.compile(
+    r"\b(?:no|without(?: an?| any)?) (?:other|more|second|third|extra|further|additional)\b.*"
+)
+
+
+def refuse(kept: Scene, request: str) -> None:
+    """Raise ValueError, before any model runs, for what no answer can be: a piece both wanted and not, more than fits the room or an answer.
+
+    Only what is certain is refused: the smallest sizes of the catalogue count, and every quarter turn.
+    """
+    _contradictions(request)
+    _numbers(request)
+    wanted = {name: n for name, n in mentioned(request).items() if n}
+    if sum(wanted.values()) > MAX_OBJECTS:
+        raise ValueError(
+            f"the request names {sum(wanted.values())} objects; one answer has at most {MAX_OBJECTS}, so ask for some and keep them"
+        )
+    room = kept.room
+    new = {name: n - len(kept.of(name)) for name, n in wanted.items() if n > len(kept.of(name))}
+    on_floor = {
+        name: n
+        for name, n in new.items()
+        if CATALOGUE[name].on == ("floor",) and CATALOGUE[name].height[1] > STEP_OVER
+    }
+    narrow, wide = sorted(room.extent)
+    for name in on_floor:
+        if all(min(foot) > narrow or max(foot) > wide for foot in _feet(CATALOGUE[name])):
+            width, depth = _least(CATALOGUE[name])
+            raise ValueError(
+                f"a {_said(name)} is at least {width:g} x {depth:g} cm and does not fit into a room of {room.extent[0]:g} x {room.extent[1]:g} cm"
+            )
+    there = sum(o.box.area for o in kept.objects if o.on == "floor" and o.box.height > STEP_OVER)
+    least = {
+        name: n * width * depth for name, n in on_floor.items() for width, depth in [_least(CATALOGUE[name])]
+    }
+    if least and there + sum(least.values()) > MAX_FLOOR_SHARE * room.area:
+        most = ", ".join(f"{new[name]} {_said(name)} {area / 1e4:.1f} m²" for name, area in least.items())
+        already = f", and {there / 1e4:.1f} m² are taken" if there else ""
+        raise ValueError(
+            f"the room is too small: at their smallest {most}{already}, but furniture may take {MAX_FLOOR_SHARE:.0%} of {room.area / 1e4:.1f} m²; "
+            "ask for less or give a larger room"
+        )
+
+
+def _contradictions(request: str) -> None:
+    """Raise ValueError where one clause wants what another rules out."""
+    found: dict[str, int] = {}
+    for clause in _CLAUSE.split(request.lower()):
+        for name, n in mentioned(_LIMIT.sub("", clause)).items():
+            if (found.setdefault(name, n) == 0) != (n == 0):
+                raise ValueError(
+                    f"the request wants a {_said(name)} and also wants none; leave one of the two out"
+                )
+
+
+def _numbers(request: str) -> None:
+    """Raise ValueError for a number of pieces beyond what an answer holds: `mentioned` takes it for no number."""
+    words = re.findall(r"[a-z0-9]+", request.lower())
+    for i, word in enumerate(words):
+        if word.isdigit() and int(word) > 20:
+            for length in (3, 2, 1):
+                name = named(" ".join(words[i + 1 : i + 1 + length])) if i + length < len(words) else None
+                if name is not None:
+                    raise ValueError(
+                        f"{word} {' '.join(words[i + 1 : i + 1 + length])}: ask for at most 20 of a kind"
+                    )
+
+
+def _feet(entry: Category) -> list[tuple[float, float]]:
+    """Width and depth of each product, or the smallest of the range."""
+    return [(w, d) for w, d, _ in entry.products] or [(entry.width[0], entry.depth[0])]
+
+
+def _least(entry: Category) -> tuple[float, float]:
+    """The foot with the smallest area."""
+    return min(_feet(entry), key=lambda foot: foot[0] * foot[1])
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")

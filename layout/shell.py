@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from layout.geometry import EPS, Point, contains
+from layout.geometry import EPS, Point, Wall, contains
 from layout.schema import Door, Room, Window
 
 THICKNESS = 12.0  # cm; a room's outline is the inner face, walls are outside of it
@@ -23,6 +24,36 @@ class Piece:
     footprint: tuple[Point, ...]
     bottom: float
     top: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A door's leaf, seen from above: where it turns, and where its edge is when it is shut and when it is open by a right angle."""
+
+    pin: Point
+    shut: Point
+    open: Point
+
+    @property
+    def sweep(self) -> tuple[float, float]:
+        """(start, turn) in degrees of the quarter circle from shut to open, counter-clockwise positive."""
+        start, end = (
+            math.degrees(math.atan2(p[1] - self.pin[1], p[0] - self.pin[0])) for p in (self.shut, self.open)
+        )
+        return start, (end - start + 180) % 360 - 180
+
+
+def leaves(wall: Wall, door: Door) -> list[Leaf]:
+    """The leaves of a door that swings; none of a passage or a sliding door."""
+    if door.hinge == "none" or door.swing == "none":
+        return []
+    width = door.width / 2 if door.hinge == "both" else door.width
+    side, face = (1.0, 0.0) if door.swing == "in" else (-1.0, -THICKNESS)
+    return [
+        Leaf(wall.at(mark, face), wall.at(mark + towards * width, face), wall.at(mark, face + side * width))
+        for mark, towards, name in ((door.start, 1, "start"), (door.end, -1, "end"))
+        if door.hinge in ("both", name)
+    ]
 
 
 def outer_ring(room: Room, distance: float = THICKNESS) -> list[Point]:

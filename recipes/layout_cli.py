@@ -9,7 +9,7 @@ from pathlib import Path
 
 from layout.schema import ROOM_TYPES, RoomType
 from recipes import layout_generate
-from recipes.layout_files import Reading, add_file_arguments, read_arguments, read_rooms
+from recipes.layout_files import Reading, add_file_arguments, read_arguments, read_rooms, write_whole
 from recipes.layout_outputs import (
     add_export,
     add_navigate,
@@ -63,7 +63,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return layout_generate.run(args) if args.sub == "generate" else _RUN[args.sub](args)
+    from layout.catalogue import using
+    from layout.own_catalogue import load
+
+    command = layout_generate.run if args.sub == "generate" else _RUN[args.sub]
+    path = getattr(args, "catalogue", None)
+    with using(load(path) if path else ()):
+        return command(args)
 
 
 def _add_synth(sub: argparse.ArgumentParser) -> None:
@@ -129,7 +135,7 @@ def _check(args: argparse.Namespace) -> int:
             {"name": r.name, **report.model_dump(mode="json")}
             for r, report in zip(rooms, reports, strict=True)
         ]
-        args.json.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        write_whole(args.json, "".join(json.dumps(row) + "\n" for row in rows))
     good = sum(report.ok for report in reports)
     clean = sum(not report.violations for report in reports)
     say(f"{good} of {len(rooms)} rooms without a hard fault, {clean} without any")
@@ -151,7 +157,7 @@ def _metrics(args: argparse.Namespace) -> int:
     result = evaluate([r.scene for r in rooms], specs, reference)
     say(result.table())
     if args.json:
-        args.json.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
+        write_whole(args.json, json.dumps(result.to_dict(), indent=1) + "\n")
     return 0
 
 

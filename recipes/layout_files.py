@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from layout.adapters.optiscene import AXES, Axes
 from layout.catalogue import category
-from layout.schema import ROOM_TYPES, RoomType, Scene, Spec
+from layout.own_catalogue import UNITS
+from layout.schema import ROOM_TYPES, RoomType, Scene, SceneObject, Spec
 
-UNITS = {"cm": 1.0, "m": 100.0, "ft": 30.48}
-FORMATS = ("rewright", "layoutgpt", "procthor", "sceneeval", "ssr")
+TINY = 5.0  # cm; furniture is longer, but for what lies on tables
+FAR = 20  # times the room's longest side: no slip of a pen, and no picture to draw it in
+FORMATS = ("rewright", "layoutgpt", "procthor", "sceneeval", "ssr", "optiscene", "3dfront")
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,16 @@ class Reading:
     assets: Path | None = None
     room_type: RoomType | None = None
     any_category: bool = False
+    axes: Axes = "hwd"
 
 
 def read_rooms(path: str, how: Reading) -> list[ReadRoom]:
     """Every room in a file, "-" being standard input. Raises ValueError or OSError that names the place."""
-    text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     shown = "standard input" if path == "-" else path
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{shown} is no text in UTF-8: {error.reason} at byte {error.start}") from error
     if not text.strip():
         raise ValueError(f"{shown} is empty; give a room as JSON, or one a line")
     found: list[ReadRoom] = []
@@ -51,12 +59,14 @@ def read_rooms(path: str, how: Reading) -> list[ReadRoom]:
             found += _READERS[how.format](value, place, how)
         except ValidationError as error:
             raise ValueError(f"{place}: {_explained(error, how)}") from error
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{place}: no room in the format {how.format!r} ({type(error).__name__}: {error})"
             ) from error
         except ValueError as error:
-            raise ValueError(f"{place}: {error}") from error
+            raise ValueError(f"{place}: {_with_unit(str(error), how)}") from error
+    if not found:
+        raise ValueError(f"{shown} holds no room: the list is empty")
     return found
 
 
@@ -70,18 +80,19 @@ def _values(text: str, shown: str) -> Iterator[tuple[str, Any]]:
             raise ValueError(
                 f"{shown}: no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
             ) from error
-        for n, line in lines:
-            try:
-                yield f"{shown} line {n}", json.loads(line)
-            except json.JSONDecodeError as broken:
-                raise ValueError(
-                    f"{shown} line {n}: no JSON: {broken.msg} in column {broken.colno}"
-                ) from broken
-        return
-    if isinstance(value, list):
-        yield from ((f"{shown} item {i}", item) for i, item in enumerate(value))
+    except RecursionError as error:
+        raise ValueError(f"{shown}: no room: brackets are nested thousands deep") from error
     else:
-        yield shown, value
+        if isinstance(value, list):
+            yield from ((f"{shown} item {i}", item) for i, item in enumerate(value))
+        else:
+            yield shown, value
+        return
+    for n, line in lines:
+        try:
+            yield f"{shown} line {n}", json.loads(line)
+        except json.JSONDecodeError as broken:
+            raise ValueError(f"{shown} line {n}: no JSON: {broken.msg} in column {broken.colno}") from broken
 
 
 def _is_json(line: str) -> bool:
@@ -108,10 +119,25 @@ def _rewright(value: Any, place: str, how: Reading) -> list[ReadRoom]:
                 category(o.category)
             except ValueError as error:
                 raise ValueError(
-                    f"object {o.id!r}: {error} (--any-category reads it; its geometry alone is then checked)"
+                    f"object {o.id!r}: {error} (--catalogue FILE adds your own; --any-category checks its geometry alone)"
                 ) from error
+            _plausible(o, scene)
     asked = value.get("spec") or (value.get("instruction") or {}).get("spec")
     return [ReadRoom(str(value.get("id") or place), scene, Spec.model_validate(asked) if asked else None)]
+
+
+def _plausible(o: SceneObject, scene: Scene) -> None:
+    """Raise ValueError for what only a mistaken unit explains: furniture of two centimetres, or kilometres away."""
+    entry = category(o.category)
+    metres = (o.size[0] * 100, o.size[1] * 100, o.size[2] * 100)
+    if max(o.size) < TINY and entry.fits(o.size) > TINY and entry.fits(metres) < max(metres) / 2:
+        size = " x ".join(f"{v:g}" for v in o.size)
+        raise ValueError(f"object {o.id!r} is {size} cm; lengths are centimetres, were these metres?")
+    if max(abs(v) for v in o.pos) > FAR * max(*scene.room.extent, scene.room.height):
+        raise ValueError(
+            f"object {o.id!r} is at ({', '.join(f'{v:g}' for v in o.pos)}) cm, far from the room of "
+            f"{scene.room.extent[0]:g} x {scene.room.extent[1]:g} cm"
+        )
 
 
 def _scaled_room(room: Any, how: Reading) -> Any:
@@ -150,11 +176,24 @@ def _explained(error: ValidationError, how: Reading) -> str:
     said = []
     for e in error.errors(include_url=False)[:3]:
         path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in e["loc"]).lstrip(".")
-        said.append(f"{path}: {e['msg']}" if path else e["msg"])
+        message = e["msg"].removeprefix("Value error, ")
+        if e["type"] == "too_long":
+            message = f"at most {e['ctx']['max_length']} items, not {e['ctx']['actual_length']}"
+        elif e["type"] == "tuple_type":
+            message = "must be a list"
+        elif e["type"] == "model_type":
+            message = "must be a JSON object"
+        said.append(f"{path}: {message}" if path else message)
     more = len(error.errors()) - 3
-    text = "; ".join(said) + (f"; and {more} more" if more > 0 else "")
+    return _with_unit("; ".join(said) + (f"; and {more} more" if more > 0 else ""), how)
+
+
+def _with_unit(text: str, how: Reading) -> str:
+    """A message about lengths with the option that would help."""
     if "were these metres?" in text and how.units == "cm":
         text += " If so, give --units m."
+    if "were these millimetres?" in text and how.units != "cm":
+        text = f"{text.replace('; lengths are centimetres, were these millimetres?', '')} with --units {how.units}; without it lengths are centimetres"
     return text
 
 
@@ -185,12 +224,28 @@ def _ssr(value: Any, place: str, how: Reading) -> list[ReadRoom]:
     return [ReadRoom(place, read_ssr(value, how.room_type))]
 
 
+def _optiscene(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    from layout.adapters.optiscene import read_row
+
+    return [ReadRoom(place, read_row(value, how.axes, how.room_type))]
+
+
+def _front3d(value: Any, place: str, how: Reading) -> list[ReadRoom]:
+    from layout.adapters.front3d import read_house
+    from layout.assets import read_rows
+
+    models = {row.id: row for row in read_rows(how.assets)} if how.assets else None
+    return [ReadRoom(f"{place} room {i}", scene) for i, scene in enumerate(read_house(value, models))]
+
+
 _READERS: dict[str, Callable[[Any, str, Reading], list[ReadRoom]]] = {
     "rewright": _rewright,
     "layoutgpt": _layoutgpt,
     "procthor": _procthor,
     "sceneeval": _sceneeval,
     "ssr": _ssr,
+    "optiscene": _optiscene,
+    "3dfront": _front3d,
 }
 
 
@@ -203,18 +258,42 @@ def add_file_arguments(sub: argparse.ArgumentParser) -> None:
         "--units", choices=tuple(UNITS), default="cm", help="of the lengths in a rewright file (default cm)"
     )
     sub.add_argument(
-        "--sizes", type=Path, help="sizes of models that a procthor or sceneeval file only names"
+        "--sizes", type=Path, help="sizes of models that a procthor, sceneeval or 3dfront file only names"
     )
     sub.add_argument(
-        "--room-type", choices=ROOM_TYPES, help="of a sceneeval or ssr file that does not say it"
+        "--room-type", choices=ROOM_TYPES, help="of a sceneeval, ssr or optiscene file that does not say it"
+    )
+    sub.add_argument(
+        "--axes",
+        choices=AXES,
+        default="hwd",
+        help="what h, w and d of an optiscene file are: height, width, depth (default), or width, depth, height as in its demo",
     )
     sub.add_argument(
         "--any-category", action="store_true", help="read objects that the catalogue does not know"
     )
+    add_catalogue_argument(sub)
+
+
+def write_whole(path: Path, data: str | bytes) -> None:
+    """A file that is there whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+    os.replace(part, path)
+
+
+def add_catalogue_argument(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--catalogue",
+        type=Path,
+        metavar="FILE",
+        help="your own kinds of furniture and product sizes, JSON or YAML (docs/layout.md)",
+    )
 
 
 def read_arguments(args: argparse.Namespace) -> list[ReadRoom]:
-    how = Reading(args.format, args.units, args.sizes, args.room_type, args.any_category)
+    how = Reading(args.format, args.units, args.sizes, args.room_type, args.any_category, args.axes)
     rooms = read_rooms(args.file, how)
     k = getattr(args, "room", None)
     if k is None:

@@ -9,6 +9,7 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recipes.layout_files import UNITS, Reading, add_catalogue_argument, read_rooms
 from recipes.terminal import remark, say, table
 
 if TYPE_CHECKING:
@@ -43,10 +44,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("request", help="what the room should be or have")
     parser.add_argument("--room", help="WIDTHxDEPTH, or a JSON file with a room or a furnished scene")
     parser.add_argument(
+        "--units", choices=tuple(UNITS), default="cm", help="of the lengths in a file of --room (default cm)"
+    )
+    parser.add_argument(
         "--type",
         choices=("bedroom", "living_room", "kitchen", "bathroom"),
         help="type of room (default: as the request says)",
     )
+    add_catalogue_argument(parser)
     parser.add_argument("-n", type=int, default=8, help="answers to choose from (default 8)")
     parser.add_argument(
         "--output", type=Path, help="folder for the files (default: only the summary is printed)"
@@ -76,12 +81,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """0: a room without a hard fault; 1: something the request or the checks want is not met."""
     from layout.generate import generate
+    from layout.request import refuse
+    from layout.schema import Scene
 
+    if not args.request.strip():
+        raise ValueError("the request is empty; say what the room should be or have")
     if args.n < 1:
         raise ValueError(f"-n {args.n}: give a number of answers from 1 on")
     if args.temperature < 0:
         raise ValueError(f"--temperature {args.temperature}: give 0 (greedy) or more")
-    room, kept = room_of(args.room, args.request, args.type, args.seed)
+    if args.output is not None and args.output.exists() and not args.output.is_dir():
+        raise ValueError(f"--output {args.output} is a file; give a folder")
+    room, kept = room_of(args.room, args.request, args.type, args.seed, args.units)
+    refuse(Scene(room=room, objects=kept), args.request)  # before the model is loaded
     backend = load_backend(args.model, args.backend)
     found = generate(
         backend,
@@ -112,14 +124,14 @@ def load_backend(model: str | None, backend: str) -> Any:
 
 
 def room_of(
-    given: str | None, request: str, kind: str | None, seed: int
+    given: str | None, request: str, kind: str | None, seed: int, units: str = "cm"
 ) -> tuple[Room, tuple[SceneObject, ...]]:
     """The empty room, and furniture that stays. Raises ValueError where it is not said what room it is."""
     from layout.request import plain_room, room_type_in, size_in
     from layout.synthesis import draw_room
 
     if given is not None and (given.endswith(".json") or Path(given).is_file()):
-        scene = read_scene(Path(given))
+        scene = read_scene(Path(given), units)
         return scene.room, scene.objects
     room_type = kind or room_type_in(request)
     if room_type is None:
@@ -138,26 +150,14 @@ def room_of(
     return room, ()
 
 
-def read_scene(path: Path) -> Scene:
+def read_scene(path: Path, units: str = "cm") -> Scene:
     """A scene, or a room as a scene without furniture. Raises ValueError with the file and the place in it."""
-    from pydantic import ValidationError
-
-    from layout.schema import Room, Scene
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ValueError(f"--room {path}: there is no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"--room {path} is not JSON: {error}") from error
-    try:
-        if isinstance(content, dict) and "room" in content:
-            return Scene.model_validate(content)
-        return Scene(room=Room.model_validate(content))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"--room {path}: {place + ': ' if place else ''}{first['msg']}") from error
+    if not path.exists():
+        raise ValueError(f"--room {path}: there is no such file")
+    found = read_rooms(str(path), Reading(units=units))
+    if len(found) > 1:
+        raise ValueError(f"--room {path} has {len(found)} rooms; give a file with one")
+    return found[0].scene
 
 
 def summary(found: Generated) -> dict[str, Any]:
@@ -170,6 +170,7 @@ def summary(found: Generated) -> dict[str, Any]:
         "answers": [_in_a_line(c) for c in found.candidates],
         "raw": raw.model_dump(mode="json") if raw else None,
         "repaired": after.after.model_dump(mode="json") if after else None,
+        "substitutions": [s.message for s in found.best.substitutions] if found.best else [],
         "moves": list(after.moves) if after else [],
         "unmet": list(found.unmet),
     }
@@ -185,6 +186,7 @@ def _in_a_line(candidate: Candidate) -> dict[str, Any]:
         "parsed": True,
         "plan": candidate.parsed.plan,
         "objects": candidate.report.n_objects,
+        "substitutions": [s.message for s in candidate.substitutions],
         "faults": dict(candidate.report.codes),
     }
 
@@ -215,6 +217,8 @@ def told(found: Generated) -> str:
     good = sum(c.report is not None and c.report.ok for c in found.candidates)
     lines = [table(["object", "on", "size (cm)", "yaw", "position"], rows), ""]
     lines.append(f"{good} of {len(found.candidates)} answers had no hard fault as the model gave them.")
+    if found.best is not None:
+        lines += [f"substituted: {s.message}" for s in found.best.substitutions]
     if found.repaired is not None:
         lines += [f"mended: {move}" for move in found.repaired.moves]
     lines += [f"not met: {sentence}" for sentence in found.unmet] or ["everything the checks know of is met"]

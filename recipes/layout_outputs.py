@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from recipes.layout_files import ReadRoom, add_file_arguments, read_arguments
+from recipes.layout_files import ReadRoom, add_file_arguments, read_arguments, write_whole
 from recipes.terminal import remark, say
+
+if TYPE_CHECKING:
+    from layout.assets import Retriever
+    from layout.export import Writer
+    from layout.schema import Scene
 
 _MOST = 50  # files that one command writes without being told which rooms
 
@@ -66,18 +74,18 @@ def _save_plan(drawing: object, path: Path, scale: float) -> None:
 
     assert isinstance(drawing, Drawing)
     if path.suffix.lower() == ".svg":
-        path.write_text(svg(drawing, scale), encoding="utf-8")
+        write_whole(path, svg(drawing, scale))
     else:
-        path.write_bytes(png(drawing, scale))
+        write_whole(path, png(drawing, scale))
 
 
 def add_export(sub: argparse.ArgumentParser) -> None:
-    from layout.export import EXPORTS
+    from layout.export import EXPORTS, SUFFIXES
 
     add_file_arguments(sub)
     _add_output(
         sub,
-        "file to write; its ending says the format (.glb, .obj, .thor.json, .scene_instance.json, .sceneeval.json, .ssr.json)",
+        f"file to write; its ending says the format ({', '.join(SUFFIXES.values())})",
     )
     sub.add_argument("--to", choices=tuple(EXPORTS), help="the format, whatever the ending")
     sub.add_argument(
@@ -101,9 +109,20 @@ def export_rooms(args: argparse.Namespace) -> int:
     assets = AssetFile.read(args.assets) if args.assets else box
     written = []
     for r, path in zip(rooms, _targets(args, rooms, suffix), strict=True):
-        written += EXPORTS[name](r.scene, path, assets)
+        written += _exported(EXPORTS[name], r.scene, path, assets)
     _wrote(written)
     return 0
+
+
+def _exported(writer: Writer, scene: Scene, path: Path, assets: Retriever) -> list[Path]:
+    """Written beside its place, then put there: an export of several files names them by their places relative to each other."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
+        made = writer(scene, Path(folder) / path.name, assets)
+        places = [path.parent / p.relative_to(folder) for p in made]
+        for source, place in zip(made, places, strict=True):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(source, place)
+    return places
 
 
 def add_view(sub: argparse.ArgumentParser) -> None:
@@ -117,7 +136,7 @@ def view_rooms(args: argparse.Namespace) -> int:
     rooms = read_arguments(args)
     paths = _targets(args, rooms, args.output.suffix)
     for r, path in zip(rooms, paths, strict=True):
-        path.write_text(page(r.scene), encoding="utf-8")
+        write_whole(path, page(r.scene))
     _wrote(paths)
     return 0
 

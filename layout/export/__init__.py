@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from layout.assets import Retriever
-from layout.export import glb, habitat, obj, sceneeval, ssr, thor
+from layout.export import dxf, glb, habitat, obj, optiscene, sceneeval, ssr, thor, usd
 from layout.schema import Scene
 
 Writer = Callable[[Scene, Path, Retriever], list[Path]]
@@ -18,6 +18,9 @@ EXPORTS: dict[str, Writer] = {
     "habitat": habitat.write,
     "sceneeval": sceneeval.write,
     "ssr": ssr.write,
+    "optiscene": optiscene.write,
+    "usd": usd.write,
+    "dxf": dxf.write,
 }
 SUFFIXES: dict[str, str] = {
     "glb": ".glb",
@@ -26,6 +29,9 @@ SUFFIXES: dict[str, str] = {
     "habitat": habitat.SUFFIX,
     "sceneeval": ".sceneeval.json",
     "ssr": ".ssr.json",
+    "optiscene": ".optiscene.json",
+    "usd": ".usda",
+    "dxf": ".dxf",
 }
 
 __all__ = ["EXPORTS", "SUFFIXES", "Writer"]

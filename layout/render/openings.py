@@ -7,7 +7,7 @@ import math
 from layout.geometry import Point, Wall
 from layout.render.drawing import INK, Drawing, arc
 from layout.schema import Door, Room, Window
-from layout.shell import THICKNESS, outer_ring
+from layout.shell import THICKNESS, Leaf, leaves, outer_ring
 
 WALL = "#3a3a3a"
 FLOOR = "#fdfcfa"
@@ -51,22 +51,15 @@ def _draw_door(drawing: Drawing, wall: Wall, door: Door, title: str) -> None:
             stroke="#ffffff",
         )
         drawing.line(wall.at(door.start, middle), wall.at(door.end, middle), width=2.0, dash=(10, 4))
-    else:
-        width = door.width / 2 if door.hinge == "both" else door.width
-        for hinge, towards in ((door.start, 1), (door.end, -1)):
-            if door.hinge == "both" or (door.hinge == "start") == (towards == 1):
-                _draw_leaf(drawing, wall, door, hinge, towards * width)
+    for leaf in leaves(wall, door):
+        _draw_leaf(drawing, leaf)
 
 
-def _draw_leaf(drawing: Drawing, wall: Wall, door: Door, hinge: float, width: float) -> None:
-    """A leaf open by a right angle and the quarter circle of its edge; `width` is signed along the wall."""
-    side, face = (1.0, 0.0) if door.swing == "in" else (-1.0, -THICKNESS)
-    pin = wall.at(hinge, face)
-    open_edge = wall.at(hinge, face + side * abs(width))
-    shut_edge = wall.at(hinge + width, face)
-    start, end = (math.degrees(math.atan2(p[1] - pin[1], p[0] - pin[0])) for p in (shut_edge, open_edge))
-    turn = (end - start + 180) % 360 - 180
-    drawing.line(*arc(pin, abs(width), start, start + turn), width=0.7, stroke="#777777")
-    thick = 4.0 if width > 0 else -4.0
-    leaf = [pin, open_edge, wall.at(hinge + thick, face + side * abs(width)), wall.at(hinge + thick, face)]
-    drawing.path(leaf, fill="#ffffff", width=0.8)
+def _draw_leaf(drawing: Drawing, leaf: Leaf) -> None:
+    """A leaf open by a right angle and the quarter circle of its edge."""
+    start, turn = leaf.sweep
+    width = math.dist(leaf.pin, leaf.shut)
+    drawing.line(*arc(leaf.pin, width, start, start + turn), width=0.7, stroke="#777777")
+    dx, dy = ((b - a) * 4.0 / width for a, b in zip(leaf.pin, leaf.shut, strict=True))
+    (px, py), (ox, oy) = leaf.pin, leaf.open
+    drawing.path([leaf.pin, leaf.open, (ox + dx, oy + dy), (px + dx, py + dy)], fill="#ffffff", width=0.8)

@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from layout.catalogue import CATALOGUE
+from layout.catalogue import CATALOGUE, base
 from layout.checks import door_zone
 from layout.geometry import Point
 from layout.palette import colour
@@ -73,7 +73,7 @@ def _draw_object(drawing: Drawing, o: SceneObject, bad: bool) -> None:
     overhead = o.on == "ceiling" or (o.on == "wall" and box.bottom >= 120)
     pen = RED if bad else GREY if overhead else INK
     fill = PALE_RED if bad else None if overhead else colour(o.category)
-    outline = ellipse((0, 0), w, d) if o.category in ROUND else rounded(-w, -d, w, d, min(3.0, w, d))
+    outline = ellipse((0, 0), w, d) if base(o.category) in ROUND else rounded(-w, -d, w, d, min(3.0, w, d))
     width, depth, height = (f"{v:g}" for v in o.size)
     drawing.path(
         map(box.world, outline),
@@ -83,7 +83,7 @@ def _draw_object(drawing: Drawing, o: SceneObject, bad: bool) -> None:
         dash=(5, 3) if overhead else None,
         title=f"{o.id}: {width} x {depth} x {height} cm, yaw {o.yaw:g}°, on {o.on}",
     )
-    symbol = SYMBOLS.get(o.category)
+    symbol = SYMBOLS.get(base(o.category))
     if symbol is not None:
         for points, closed in symbol(w, d):
             drawing.path(map(box.world, points), closed=closed, stroke=pen if bad else "#8a8a8a", width=0.6)
@@ -96,7 +96,7 @@ def _has_front(o: SceneObject) -> bool:
     entry = CATALOGUE.get(o.category)
     if entry is None or o.on != "floor":
         return o.on == "floor"
-    ruled = any(rule.kind in ("faces", "back_to_wall") for rule in BY_SUBJECT.get(o.category, ()))
+    ruled = any(rule.kind in ("faces", "back_to_wall") for rule in BY_SUBJECT.get(base(o.category), ()))
     return ruled or (bool(entry.use) and "back" not in entry.use)
 
 

@@ -19,6 +19,7 @@ BENCHES = {
     "detector": "images judged per second",
     "generator": "images drawn per second by the embedded generator",
     "shapes": "how exact the judge is on clean, noisy, blurred and JPEG images, by canvas",
+    "layout": "rooms validated and made per second, decoding held to a schema against free, seconds a layout",
     "update": "seconds of an SFT update, against TRL's batch and PEFT's layers",
     "preference": "preference training of a generator, pairs a second and memory, against a plain loop (some minutes)",
     "grpo": "seconds per GRPO step, split, against TRL's defaults (several minutes)",
@@ -39,6 +40,10 @@ TARGETS = {
     "shapes_speed_precomputed_all_in": (AT_LEAST, 1.25),
     "sd15_peak_ratio": (AT_MOST, 0.75),
     "shapes_peak_ratio": (AT_MOST, 0.75),
+    "validator_rooms_per_s": (AT_LEAST, 150),
+    "synthesis_rooms_per_s": (AT_LEAST, 40),
+    "decoding_held_to_free_batch_8": (AT_LEAST, 0.9),
+    "vllm_decoding_held_to_free_batch_8": (AT_LEAST, 0.9),
     "methods_at_80_percent": (AT_LEAST, 3),
 }
 
@@ -54,6 +59,7 @@ examples:
   rewright bench                     all of them but diffusion
   rewright bench detector generator
   rewright bench grpo --output bench.json
+  rewright bench layout --model runs/layout/sft/layout_lm
   rewright bench diffusion --tier exact --quick
 """
 )
@@ -71,6 +77,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "which", nargs="*", default=[], metavar="BENCH", help=f"{', '.join(BENCHES)} or all (default all)"
     )
     parser.add_argument("--output", type=Path, help="also write the figures to this JSON file")
+    rooms = parser.add_argument_group("layout")
+    rooms.add_argument("--model", help="folder or hub id of a layout model (default: the embedded one)")
+    rooms.add_argument(
+        "--vllm", action="store_true", help="decode in a vLLM engine too, which takes a minute to start"
+    )
     only = parser.add_argument_group("diffusion")
     only.add_argument(
         "--tier", default="exact", help="exact: small worlds with a known frontier (the only one yet)"
@@ -90,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"unknown bench {name!r}; known: {', '.join(BENCHES)}, all")
     if "diffusion" not in asked and (args.quick or args.methods or args.workers or args.page):
         raise ValueError("--quick, --methods, --workers and --page belong to `rewright bench diffusion`")
+    if not {"layout", "all"} & set(asked) and (args.model or args.vllm):
+        raise ValueError("--model and --vllm belong to `rewright bench layout`")
     load = os.getloadavg()[0]
     if load > 0.5:
         remark(f"the machine is busy (load {load:.1f}): take ratios, not absolutes")
@@ -107,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
                 "workers": args.workers,
                 "page": args.page,
             }
+        if name == "layout":
+            given = {"model": args.model, "vllm": args.vllm}
         found[name] = import_module(f"recipes.bench.{name}").run(**given)
         say(
             table(

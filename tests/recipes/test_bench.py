@@ -75,3 +75,45 @@ def test_the_judge_is_exact_on_clean_scenes_and_damage_is_damage():
         assert hurt.shape == image.shape, name
         assert hurt.dtype == np.uint8, name
         assert (hurt != image).any(), name
+
+
+def test_layouts_are_measured_and_missing_weights_are_said(capsys, monkeypatch, tmp_path):
+    from layout.generate import Constraint
+    from recipes import layout_backends
+    from recipes.arguments import LayoutModelArguments
+    from recipes.bench import layout as bench
+
+    monkeypatch.setattr(bench, "OBJECTS", 4)
+    monkeypatch.setattr(bench, "BATCH", 2)
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(layout_backends, "EMBEDDED", tmp_path / "none")
+    sizes = LayoutModelArguments(base_model="new", width=32, head_width=32, layers=1, feed_forward=32)
+    found = bench.run(sizes=sizes)
+    assert "none holds no layout model: random weights of its size" in capsys.readouterr().err
+    assert {"validator_rooms_per_s", "synthesis_rooms_per_s", "decoding_held_to_free_batch_8"} < set(TARGETS)
+    assert set(found) == {
+        "threads", "validator_rooms_per_s", "synthesis_rooms_per_s", "decoding_held_tokens_per_s", "decoding_held_to_free_batch_8",
+    }  # fmt: skip
+    assert all(value > 0 for value in found.values())
+    scenes = bench.scenes(2)
+    asked = bench.questions(scenes)
+    assert [len(s.objects) for s in scenes] == [4, 4]
+    assert all(isinstance(a.constraint, Constraint) and a.constraint.schema for a in asked)
+    assert asked[0].constraint.schema["maxItems"] == 4  # held to the plan of its own room
+
+
+def test_a_trained_layout_model_is_timed_from_request_to_room(tmp_path):
+    from recipes.arguments import LayoutModelArguments
+    from recipes.bench import layout as bench
+
+    backend = bench.stand_in(
+        LayoutModelArguments(base_model="new", width=32, head_width=32, layers=1, feed_forward=32)
+    )
+    found = bench.seconds_a_layout(backend)
+    assert set(found) == {"seconds_a_layout_n1", "seconds_a_layout_n8"}
+    assert found["seconds_a_layout_n1"] > 0
+
+
+def test_layout_options_are_refused_elsewhere(capsys):
+    assert main(["bench", "detector", "--vllm"]) == 1
+    assert "belong to `rewright bench layout`" in capsys.readouterr().err

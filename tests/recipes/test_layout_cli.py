@@ -102,6 +102,8 @@ def test_broken_files_are_said_with_their_line(room, capsys, text, said):
 
 def test_a_file_in_another_format_is_refused_with_what_is_missing(room, capsys):
     assert "the list 'rooms' is missing" in failed(capsys, "metrics", "room.json", "--format", "procthor")
+    assert "the list 'furniture' is missing" in failed(capsys, "check", "room.json", "--format", "3dfront")
+    assert 'give "input" and "output"' in failed(capsys, "check", "room.json", "--format", "optiscene")
     assert "sceneState" in failed(capsys, "check", "room.json", "--format", "sceneeval")
     assert "no room in the format 'layoutgpt'" in failed(
         capsys, "check", "room.json", "--format", "layoutgpt"
@@ -137,6 +139,13 @@ def test_exports_go_by_the_ending_and_come_back_through_check(room, capsys):
     assert main(["layout", "check", "house.thor.json", "--format", "procthor"]) == 0
     assert main(["layout", "export", "room.json", "-o", "state.json", "--to", "sceneeval"]) == 0
     assert main(["layout", "check", "state.json", "--format", "sceneeval"]) == 0
+    assert main(["layout", "export", "room.json", "-o", "row.optiscene.json"]) == 0
+    assert main(["layout", "metrics", "row.optiscene.json", "--format", "optiscene"]) == 0
+    assert main(["layout", "export", "room.json", "-o", "plan.dxf"]) == 0
+    assert main(["layout", "export", "room.json", "-o", "room.usda"]) == 0
+    assert sorted(p.name for p in room.parent.iterdir()) == [
+        "house.thor.json", "plan.dxf", "room.json", "room.usda", "row.optiscene.json", "state.json",
+    ]  # fmt: skip
     assert ".glb, .obj, .thor.json" in failed(capsys, "export", "room.json", "-o", "room.max")
 
 

@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from layout.generate import Job, answers, generate
 from layout.parse import Parsed, parse
 from layout.request import plain_room
 from layout.schema import ROOM_TYPES, Scene
+from layout.serialise import carriers_first
 from layout.synthesis import split_of
 from recipes.layout_rows import RowReader, prompted, row, slip, typed
 from recipes.layout_tokenizer import build, numbers_of
@@ -345,3 +347,41 @@ def test_noise_measures_as_parsed_and_wrong_and_the_card_says_so(tiny, test_rows
     assert "2 of 3 steps" in card(
         record, steps_of(record, trained / "checkpoint-2"), [], figures, {"weights": 0.4, "tokens": 1}
     )
+
+
+def test_arrays_said_twice_are_one_definition_and_the_grammar_is_the_same():
+    from layout.serialise import answer_schema, answer_text
+    from recipes.layout_backends import with_shared_arrays
+
+    scene = ROWS[0].scene
+    schema = answer_schema(scene.room, ids=[o.id for o in carriers_first(scene).objects], plan=False)
+    shared = with_shared_arrays(schema)
+    assert len(json.dumps(shared)) < 0.8 * len(json.dumps(schema))
+    value = json.loads(answer_text(scene, plan=False))
+    outside = json.loads(json.dumps(value))
+    last = outside["objects"][-1]
+    (last.get("span") or last["pos"])[0] = 5000  # in an array that all objects share
+    for asked in (schema, shared):
+        check = jsonschema.Draft202012Validator(asked)
+        assert check.is_valid(value)
+        assert not check.is_valid(outside)
+    assert with_shared_arrays({"type": "array", "items": {"type": "integer"}}) == {
+        "type": "array",
+        "items": {"type": "integer"},
+    }
+
+
+def test_a_batch_of_free_and_held_rows_counts_its_tokens_and_can_be_endless(tiny):
+    from dataclasses import replace
+
+    from layout.generate import Asked, Constraint
+
+    held = Asked("a", "", Constraint(schema={"type": "integer", "minimum": 100, "maximum": 120}), 12)
+    free = replace(held, constraint=None)
+    texts = tiny.complete([held, free], temperature=1.0, seed=0)
+    assert 100 <= int(texts[0]) <= 120
+    assert tiny.lengths[0] <= 4  # the number in at most three tokens, and the end
+    tiny.endless = True
+    tiny.complete([free, free], temperature=1.0, seed=0)
+    tiny.endless = False
+    assert max(tiny.lengths) == 12
