@@ -24,10 +24,12 @@ from recipes.layout_sets import Asked, Store
 from recipes.terminal import Ticker, batches
 
 CHUNK = 64  # requests answered in one call, of like length
-WAYS = {  # how answers are decoded: (plan, constrained)
-    "constrained": (True, True),
-    "free": (True, False),
-    "no plan": (False, True),
+TRIES = 6  # of a piece, where pieces are looked at one by one
+WAYS = {  # how answers are decoded: (plan, constrained, tries of a piece)
+    "constrained": (True, True, 1),
+    "free": (True, False, 1),
+    "no plan": (False, True, 1),
+    "piece by piece": (True, True, TRIES),
 }
 
 
@@ -125,7 +127,7 @@ class Desk:
         prompts = [prompt_text(asked.room, asked.request, plan=plan) for asked in question.rooms]
         return {
             "model": question.model.fingerprint,
-            "way": question.way,
+            "way": [question.way, *WAYS[question.way]],
             "seed": question.seed,
             "temperature": self.temperature,
             "prompts": sha256("\0".join(prompts).encode()).hexdigest(),
@@ -133,7 +135,7 @@ class Desk:
 
     def _anew(self, question: Question, ticker: Ticker) -> list[dict[str, Any]]:
         """Asked in chunks of requests whose answers will be of like length, as far as the room and the request tell."""
-        (plan, constrained), rooms = WAYS[question.way], question.rooms
+        (plan, constrained, tries), rooms = WAYS[question.way], question.rooms
         order = sorted(range(len(rooms)), key=lambda i: _length(rooms[i]))
         found: dict[int, dict[str, Any]] = {}
         for k, chunk in enumerate(batches(order, CHUNK)):
@@ -143,6 +145,7 @@ class Desk:
                 [Job(Scene(room=rooms[i].room), rooms[i].request) for i in chunk],
                 plan=plan,
                 constrained=constrained,
+                tries=tries,
                 temperature=self.temperature,
                 seed=_chunk_seed(question.seed, k),
             )

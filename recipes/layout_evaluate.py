@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+OTHER_WAYS = ("piece by piece", "free", "no plan")
 OPTIONS = ("model", "stage", "rooms", "best_of", "temperature", "layoutgpt", "sceneeval")
 SHARED = ("command", "suite", "quick", "seeds", "output", "no_report")
 
@@ -160,7 +161,7 @@ def measured(
 
     rooms = sets["synthetic"]
     held = of("synthetic", plan.main, seeds=max(plan.seeds, plan.best_of))
-    others = {way: of("synthetic", plan.main, way) for way in ("free", "no plan")}
+    others = {way: of("synthetic", plan.main, way) for way in OTHER_WAYS}
     content: dict[str, Any] = {"suite": "layout", "settings": settings(plan)}
     content["synthetic"], samples = synthetic_figures(
         rooms, held, others, plan.seeds, plan.best_of, (sets["contract"], of("contract", plan.main))
@@ -228,7 +229,8 @@ def questions(plan: Plan, sets: Mapping[str, Sequence[Asked]]) -> list[Question]
         return [Question(model, name, sets[name], way, seed) for seed in range(seeds)]
 
     asked = put(plan.main, "synthetic", seeds=max(plan.seeds, plan.best_of))
-    asked += put(plan.main, "synthetic", "free") + put(plan.main, "synthetic", "no plan")
+    for way in OTHER_WAYS:
+        asked += put(plan.main, "synthetic", way)
     asked += put(plan.main, "contract")
     if "layoutgpt" in sets:
         asked += put(plan.main, "layoutgpt")

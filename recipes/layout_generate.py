@@ -69,6 +69,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=0.8,
         help="of sampling; 0 always takes the likeliest (default 0.8)",
     )
+    parser.add_argument(
+        "--tries",
+        type=int,
+        default=4,
+        help="times a piece that brings a hard fault into the room is written before the next; 1 writes a room at once (default 4)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the answers, and of a drawn room (default 0)")
     parser.add_argument(
         "--no-plan", action="store_true", help="let the model write the furniture without a plan"
@@ -88,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("the request is empty; say what the room should be or have")
     if args.n < 1:
         raise ValueError(f"-n {args.n}: give a number of answers from 1 on")
+    if args.tries < 1:
+        raise ValueError(f"--tries {args.tries}: give a number from 1 on")
     if args.temperature < 0:
         raise ValueError(f"--temperature {args.temperature}: give 0 (greedy) or more")
     if args.output is not None and args.output.exists() and not args.output.is_dir():
@@ -106,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
         mend=not args.no_repair,
         temperature=args.temperature,
         seed=args.seed,
+        tries=args.tries,
         progress=remark,
     )
     content = summary(found)
