@@ -34,6 +34,7 @@ from layout.serialise import (
     mentioned,
     object_json,
     prompt_text,
+    singly,
 )
 from layout.transform import from_south_west
 
@@ -246,6 +247,7 @@ def _plans(
 ) -> list[str]:
     """Plans that have what the words name: where one lacks a piece, it is begun and the model goes on."""
     wanted = [mentioned(job.request) for job in jobs]
+    once = [singly(job.request) for job in jobs]
     there = [[o.category for o in job.kept.objects] for job in jobs]
     plans = [""] * len(jobs)
     asked = dict(enumerate(drafts))
@@ -254,7 +256,7 @@ def _plans(
             list(asked.values()), temperature=temperature, seed=_seed(seed, f"plan {attempt}")
         )
         for i, text in zip(list(asked), texts, strict=True):
-            plans[i] = agreed(_plan_in(asked[i].begun + text), wanted[i], there[i])
+            plans[i] = agreed(_plan_in(asked[i].begun + text), wanted[i], there[i], once[i])
         short = {i: lacking(plans[i], wanted[i], there[i]) for i in asked}
         asked = {i: _more(drafts[i], plans[i], groups[0]) for i, groups in short.items() if groups}
         if not asked:

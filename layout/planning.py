@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from layout.catalogue import CATALOGUE
 
@@ -16,18 +16,18 @@ _GROUP = re.compile(r"^(?:(\d{1,2}) )?([a-z][a-z0-9_]*)(?: (.*))?$")
 _NOWHERE = "in the open"  # where a piece goes of which the model would not say it
 
 
-def agreed(plan: str, wanted: Mapping[str, int], kept: Sequence[str] = ()) -> str:
-    """The plan without what the words exclude, and with their numbers where they say more than one.
+def agreed(plan: str, wanted: Mapping[str, int], kept: Sequence[str] = (), once: Collection[str] = ()) -> str:
+    """The plan without what the words exclude, and with their numbers where they say more than one, or one and no more.
 
-    `wanted` has a number for each category that is named, 0 for what is not to be there; `kept` the categories of pieces that are there
-    already, with which the plan begins. Groups that name no category are left out: they promise nothing.
+    `wanted` has a number for each category that is named, 0 for what is not to be there, `once` those of which one is meant; `kept` are the
+    categories of pieces that are there already, with which the plan begins. Groups that name no category are left out: they promise nothing.
     """
     groups = _groups(plan)
     start = _kept_groups(groups, len(kept))
     old, new = groups[:start], groups[start:]
     new = [g for g in new if wanted.get(g[1]) != 0]
     for name, n in wanted.items():
-        if n > 1 and name not in kept and any(g[1] == name for g in new):
+        if (n > 1 or (n == 1 and name in once)) and name not in kept and any(g[1] == name for g in new):
             new = _exactly(new, name, n)
     return "; ".join(_text(g) for g in (*old, *new))
 

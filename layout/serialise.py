@@ -17,7 +17,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from layout.catalogue import CATALOGUE, Category, named, of_room
@@ -168,19 +168,40 @@ def mentioned(request: str) -> dict[str, int]:
 
     The longest noun wins ("dining table" before "table"); a noun named again adds nothing.
     """
-    words = re.findall(r"[a-z0-9]+(?:\.\d+)?", request.lower().replace("-", " "))
+    words = _words(request)
     found: dict[str, int] = {}
+    for i, _, name in _nouns(words):
+        found.setdefault(name, _number_before(words, i))
+    return found
+
+
+def singly(request: str) -> frozenset[str]:
+    """The categories that a request names in the singular and never in the plural: one of each is meant, and no more."""
+    said: dict[str, bool] = {}
+    for _, noun, name in _nouns(_words(request)):
+        known = (name.replace("_", " "), *(s.lower().replace("-", " ") for s in CATALOGUE[name].synonyms))
+        alone = noun in known or not noun.endswith("s")
+        said[name] = said.get(name, True) and alone
+    return frozenset(name for name, alone in said.items() if alone)
+
+
+def _words(request: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+(?:\.\d+)?", request.lower().replace("-", " "))
+
+
+def _nouns(words: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+    """(place, noun, category) of every piece of furniture that is named."""
     i = 0
     while i < len(words):
         for length in (3, 2, 1):
-            name = named(" ".join(words[i : i + length])) if i + length <= len(words) else None
+            noun = " ".join(words[i : i + length])
+            name = named(noun) if i + length <= len(words) else None
             if name is not None:
-                found.setdefault(name, _number_before(words, i))
+                yield i, noun, name
                 i += length
                 break
         else:
             i += 1
-    return found
 
 
 def _number_before(words: Sequence[str], i: int) -> int:

@@ -5,7 +5,7 @@ import pytest
 from layout.generate import Job, answers
 from layout.planning import agreed, begun_with, closed, lacking
 from layout.schema import Scene
-from layout.serialise import ids_in_plan
+from layout.serialise import ids_in_plan, singly
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,13 @@ from layout.serialise import ids_in_plan
 def test_a_plan_agrees_with_the_words(plan, wanted, kept, expected):
     assert agreed(plan, wanted, kept) == expected
     assert agreed(expected, wanted, kept) == expected
+
+
+def test_one_is_one_where_the_words_are_in_the_singular():
+    words = "A bedroom with a desk, plants and a lamp; the lamp on the nightstands"
+    assert singly(words) == {"desk", "floor_lamp"}
+    plan = "2 desk at wall 1; 2 plant at wall 2; nightstand beside the double_bed"
+    assert agreed(plan, {"desk": 1, "plant": 1}, once=singly(words)) == plan.replace("2 desk", "desk")
 
 
 def test_what_is_lacking_is_begun():
