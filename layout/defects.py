@@ -2,11 +2,13 @@
 
 An injector takes a scene, what was asked of it and a random generator, and gives a candidate, or None where the room has nothing to break in
 that way. Candidates promise nothing; `layout.negatives` checks them. Most amplitudes are near misses of 2 to 15 cm, because that is how a
-trained language model fails: a wardrobe pushed two metres through a wall teaches nothing it does not know.
+trained language model fails: a wardrobe pushed two metres through a wall teaches nothing it does not know. Half of what could be moved is
+stretched instead: on the wire that is one wrong number of a span.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -21,6 +23,7 @@ from layout.walkable import STEP_OVER, blocks_way
 
 NEAR, FAR = (2, 15), (16, 60)  # cm
 NEAR_SHARE = 0.75
+STRETCHED = 0.5  # share of the moves in which one face moves and the other stays
 SLIDE = 150.0  # cm that an object is slid at most to meet another
 T = TypeVar("T")
 Injector = Callable[[Scene, Spec, random.Random], Scene | None]
@@ -39,7 +42,7 @@ def out_of_bounds(scene: Scene, spec: Spec, rng: random.Random) -> Scene | None:
     near = sorted(scene.room.walls, key=lambda w: abs(w.into(o.box.centre)))
     wall = rng.choice(near[:2])
     out = min(wall.into(p) for p in o.box.corners) + amount(rng)
-    return _shifted(scene, o, -wall.inward[0] * out, -wall.inward[1] * out)
+    return _pushed(scene, o, -wall.inward[0] * out, -wall.inward[1] * out, rng)
 
 
 def collision(scene: Scene, spec: Spec, rng: random.Random) -> Scene | None:
@@ -102,6 +105,8 @@ def off_wall(scene: Scene, spec: Spec, rng: random.Random) -> Scene | None:
     if rng.random() < 0.2:
         return _shifted(scene, o, 0, 0, turn=rng.choice([90, 180, 270]))
     away, (dx, dy) = WALL_GAP + amount(rng), o.box.front
+    if rng.random() < STRETCHED:
+        return _faced(scene, o, -dx, -dy, -away)
     return _shifted(scene, o, dx * away, dy * away)
 
 
@@ -326,7 +331,27 @@ def _slid(scene: Scene, o: SceneObject, zone: Polygon, depth: float, rng: random
         if -1 <= ahead <= SLIDE and min(max(ours), max(theirs)) - max(min(ours), min(theirs)) > STEP_OVER:
             options.append((dx * (ahead + depth), dy * (ahead + depth)))
     move = _any(rng, options)
-    return None if move is None else _shifted(scene, o, *move)
+    return None if move is None else _pushed(scene, o, *move, rng)
+
+
+def _pushed(scene: Scene, o: SceneObject, dx: float, dy: float, rng: random.Random) -> Scene | None:
+    """Moved, or grown in that direction with its other faces where they were."""
+    if rng.random() < STRETCHED and min(abs(dx), abs(dy)) < 1:
+        length = math.hypot(dx, dy)
+        return _faced(scene, o, dx / length, dy / length, length) if length else None
+    return _shifted(scene, o, dx, dy)
+
+
+def _faced(scene: Scene, o: SceneObject, dx: float, dy: float, by: float) -> Scene | None:
+    """With the face that looks along the axis (dx, dy) moved by whole cm, outward when positive; None at an oblique yaw."""
+    by = round(by)
+    width, depth = o.size[:2]
+    along = dx * o.box.cos + dy * o.box.sin
+    if o.yaw % 90 or (width if abs(along) > 0.5 else depth) + by < 1:
+        return None
+    size = (width + by, depth, o.size[2]) if abs(along) > 0.5 else (width, depth + by, o.size[2])
+    pos = (o.pos[0] + dx * by / 2, o.pos[1] + dy * by / 2, o.pos[2])
+    return scene.replaced(o.moved(size=size, pos=pos))
 
 
 def _shifted(scene: Scene, o: SceneObject, dx: float, dy: float, dz: float = 0, turn: float = 0) -> Scene:

@@ -24,13 +24,16 @@ from layout.report import Report
 from layout.schema import Scene
 from layout.serialise import answer_text
 from layout.synthesis import room_hash
-from recipes.layout_rows import Row, row
+from recipes.layout_rows import KINDS, Row, row
 
 if TYPE_CHECKING:
     from layout.generate import Backend
 
 Stage = Literal["1", "2", "naive"]
 STAGES: tuple[Stage, ...] = ("1", "2", "naive")
+ASKED_FOR = {
+    name: share for name, share in KINDS.items() if name != "change"
+}  # whole rooms: what was there is not the model's
 SFT_SEED = 0  # rows_seed of the packaged fine-tuning
 MAX_FAULTS, MAX_KINDS = 3, 2  # of a near miss; what is worse than this teaches little
 ASKED = ("count", "relation_unmet")  # faults against the request, beside the hard ones
@@ -44,21 +47,23 @@ class Drawn:
     plan_share: float = 0.85
 
     def row(self, index: int) -> Row:
-        return row(self.seed, "train", index, plan_share=self.plan_share)
+        return row(self.seed, "train", index, plan_share=self.plan_share, kinds=ASKED_FOR)
 
 
 @dataclass
 class Injected:
-    """Stage 2. `codes` None: all of them."""
+    """Stage 2. `codes` None: all of them; `held`: only what decoding held to the schema could write."""
 
     drawn: Drawn
     codes: Sequence[str] | None = None
+    held: bool = True
 
     def __call__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         found = []
         for i in indices:
             r = self.drawn.row(i)
-            pair = injected_pair(r.scene, r.instruction.spec, f"{self.drawn.seed}/{i}", self.codes)
+            seed = f"{self.drawn.seed}/{i}"
+            pair = injected_pair(r.scene, r.instruction.spec, seed, self.codes, held=self.held)
             made = None if pair is None else pair_row(i, "2", r, pair)
             found += [made] if made is not None else []
         return found

@@ -54,6 +54,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--codes", help="stage 2: the defects, comma-separated (default: all, about equally often)"
     )
+    parser.add_argument(
+        "--beyond-schema",
+        action="store_true",
+        help="stage 2: also defects that constrained decoding rules out, through an outer wall or the ceiling",
+    )
     parser.add_argument("--moved", type=int, default=1, help="naive: objects that are moved (default 1)")
 
 
@@ -107,7 +112,8 @@ def source_of(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     drawn = Drawn(args.seed, args.plan_share)
     settings = {"stage": args.stage, "seed": args.seed, "plan_share": args.plan_share}
     if args.stage == "2":
-        return Injected(drawn, codes_of(args)), settings | {"codes": codes_of(args)}
+        held = not args.beyond_schema
+        return Injected(drawn, codes_of(args), held), settings | {"codes": codes_of(args), "held": held}
     if args.stage == "naive":
         return Noisy(drawn, args.moved), settings | {"moved": args.moved}
     from recipes.layout_generate import load_backend

@@ -38,7 +38,10 @@ class Watch:
         from recipes.layout_rows import row
 
         if self._rows is None:
-            self._rows = [row(self.seed, "validation", i, plan_share=1.0) for i in range(self.rooms)]
+            whole = {"whole": 1.0}
+            self._rows = [
+                row(self.seed, "validation", i, plan_share=1.0, kinds=whole) for i in range(self.rooms)
+            ]
         return self._rows
 
     def measure(self, model: Any) -> dict[str, float]:
