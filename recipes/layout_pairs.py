@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from layout.checks import check
 from layout.generate import Candidate, Job, answers, candidate
-from layout.negatives import Pair, as_written, injected_pair, naive_noise, writable
+from layout.negatives import Pair, as_written, injected_pair, naive_noise
 from layout.parse import Parsed, parse
 from layout.repair import cost
 from layout.report import Report
@@ -81,8 +81,9 @@ class Noisy:
         for i in indices:
             r = self.drawn.row(i)
             good = as_written(r.scene)
-            bad = naive_noise(r.scene, random.Random(f"{self.drawn.seed}/{i}/noise"), moved=self.moved)
-            bad = as_written(bad) if writable(bad) else None
+            bad = as_written(
+                naive_noise(r.scene, random.Random(f"{self.drawn.seed}/{i}/noise"), moved=self.moved)
+            )
             if good is None or bad is None or bad == good:
                 continue
             reports = (check(s, r.instruction.spec) for s in (good, bad))
