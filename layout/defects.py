@@ -331,7 +331,7 @@ def _slid(scene: Scene, o: SceneObject, zone: Polygon, depth: float, rng: random
         if -1 <= ahead <= SLIDE and min(max(ours), max(theirs)) - max(min(ours), min(theirs)) > STEP_OVER:
             options.append((dx * (ahead + depth), dy * (ahead + depth)))
     move = _any(rng, options)
-    return None if move is None else _pushed(scene, o, *move, rng)
+    return None if move is None else _pushed(scene, o, move[0], move[1], rng)
 
 
 def _pushed(scene: Scene, o: SceneObject, dx: float, dy: float, rng: random.Random) -> Scene | None:

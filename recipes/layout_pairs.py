@@ -178,14 +178,21 @@ def near_miss(report: Report | None) -> bool:
 
 
 def near_miss_row(index: int, r: Row, options: Sequence[Candidate]) -> dict[str, Any] | None:
-    """The worst of a prompt's near misses against its best faultless answer, or against the synthesiser's room; None without a near miss."""
+    """The worst of a prompt's near misses against its best faultless answer, or against the synthesiser's room; None without a near miss.
+
+    An answer of the model with fewer objects than the near miss is not chosen: it would be better for having less to get wrong.
+    """
     misses = [c for c in options if near_miss(c.report)]
     if not misses:
         return None
     worst = max(misses, key=_cost)
     report = worst.report
     assert report is not None, "a near miss was read"
-    own = [c for c in options if c.report is not None and not faults_that_count(c.report)]
+    own = [
+        c
+        for c in options
+        if c.report is not None and not faults_that_count(c.report) and c.report.n_objects >= report.n_objects
+    ]
     best = min(own, key=_cost, default=None)
     code = "+".join(dict.fromkeys(faults_that_count(report)))
     if best is not None and best.report is not None and _soft(best.report) <= _soft(report):
