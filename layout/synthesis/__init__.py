@@ -5,6 +5,17 @@ rooms(seed, count, room_types) -> iterator   many
 """
 
 from layout.synthesis.draw import FURNISH, MIX, Drawn, draw, furnish_room, rooms
-from layout.synthesis.rooms import draw_room, room_hash, split_of
+from layout.synthesis.rooms import draw_room, room_hash, split_of, split_of_hash
 
-__all__ = ["FURNISH", "MIX", "Drawn", "draw", "draw_room", "furnish_room", "room_hash", "rooms", "split_of"]
+__all__ = [
+    "FURNISH",
+    "MIX",
+    "Drawn",
+    "draw",
+    "draw_room",
+    "furnish_room",
+    "room_hash",
+    "rooms",
+    "split_of",
+    "split_of_hash",
+]

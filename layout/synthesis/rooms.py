@@ -11,6 +11,7 @@ from typing import Literal
 from layout.geometry import walls
 from layout.schema import Door, Room, RoomType, Window
 
+Split = Literal["train", "validation", "test"]
 Shape = Literal["rectangle", "l", "notched", "oblique"]
 SHAPES: dict[Shape, float] = {"rectangle": 0.6, "l": 0.2, "notched": 0.1, "oblique": 0.1}
 
@@ -157,7 +158,12 @@ def room_hash(room: Room) -> str:
     return hashlib.sha256(repr((room.room_type, ring, openings)).encode()).hexdigest()[:12]
 
 
-def split_of(room: Room) -> Literal["train", "validation", "test"]:
+def split_of(room: Room) -> Split:
     """90 / 5 / 5 by the hash of the empty room: no room is in two splits, however often it is furnished."""
-    part = int(room_hash(room), 16) % 20
+    return split_of_hash(room_hash(room))
+
+
+def split_of_hash(digits: str) -> Split:
+    """The split of a room by its `room_hash`. Raises ValueError for what is no hash."""
+    part = int(digits, 16) % 20
     return "test" if part == 0 else "validation" if part == 1 else "train"

@@ -28,7 +28,7 @@ bf16: false
 
 
 def classes_of(recipe: str) -> tuple[type, ...]:
-    from trl import GRPOConfig, SFTConfig
+    from trl import DPOConfig, GRPOConfig, SFTConfig
 
     from recipes.arguments import (
         GeneratorArguments,
@@ -39,9 +39,11 @@ def classes_of(recipe: str) -> tuple[type, ...]:
         RunArguments,
         SftArguments,
     )
+    from recipes.layout_dpo_arguments import LayoutPairArguments
 
     return {
         "generator": (RunArguments, GeneratorArguments),
+        "layout_dpo": (RunArguments, LayoutModelArguments, LayoutPairArguments, DPOConfig),
         "layout_sft": (RunArguments, LayoutModelArguments, LayoutDataArguments, SFTConfig),
         "rewriter_sft": (RunArguments, RewriterArguments, SftArguments, SFTConfig),
         "rewriter_grpo": (RunArguments, RewriterArguments, GrpoArguments, GRPOConfig),
@@ -67,6 +69,10 @@ def test_every_packaged_configuration_parses(name: str):
         from recipes.layout_sft import check as check_layout
 
         check_layout(parsed[1], parsed[2], parsed[3])
+    elif recipe == "layout_dpo":
+        from recipes.layout_dpo import check as check_pairs
+
+        check_pairs(parsed[1], parsed[2], parsed[3])
     elif recipe != "generator":
         writing(parsed[1])  # its template and dialect exist
     if recipe == "rewriter_grpo":
@@ -77,7 +83,9 @@ def test_every_packaged_configuration_parses(name: str):
 
 
 def test_every_stage_has_a_smoke_configuration():
-    stages = {"generator/smoke", "layout/sft/smoke", "rewriter/sft/smoke", "rewriter/grpo/smoke"}
+    stages = {
+        f"{name}/smoke" for name in ("generator", "layout/sft", "layout/dpo", "rewriter/sft", "rewriter/grpo")
+    }
     assert stages <= set(config_names())
 
 
@@ -151,7 +159,7 @@ def test_a_bad_value_gets_one_message(
         (b"\xff\xfe\x00", "is not a text file"),
         (
             b"output_dir: x\n",
-            "recipe: None is not one of diffusion_pref, generator, layout_sft, rewriter_grpo, rewriter_sft",
+            "recipe: None is not one of diffusion_pref, generator, layout_dpo, layout_sft, rewriter_grpo, rewriter_sft",
         ),
         (b"recipe: rewriter_grop\n", "did you mean 'rewriter_grpo'?"),
     ],
