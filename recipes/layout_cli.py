@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from layout.schema import ROOM_TYPES, RoomType
-from recipes import layout_generate
+from recipes import layout_edit, layout_generate
 from recipes.layout_files import Reading, add_file_arguments, read_arguments, read_rooms, write_whole
 from recipes.layout_outputs import (
     add_export,
@@ -30,6 +30,7 @@ yaw counter-clockwise, an object at yaw 0 faces south.
 _EPILOG = """
 examples:
   rewright layout generate "a small bedroom, desk at the window"   by a layout model of yours (--model)
+  rewright layout edit room.json "move the desk to the window" -o new.json   change it, the rest stays
   rewright layout synth --count 200 --seed 0 --output rooms        make rooms
   rewright layout check rooms/test/part-00000.jsonl                what is wrong with them
   rewright layout render room.json -o plan.png                     a floor plan
@@ -60,16 +61,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         )
         add(sub)
     layout_generate.add_parser(subs)
+    layout_edit.add_parser(subs)
 
 
 def run(args: argparse.Namespace) -> int:
     from layout.catalogue import using
     from layout.own_catalogue import load
 
-    command = layout_generate.run if args.sub == "generate" else _RUN[args.sub]
     path = getattr(args, "catalogue", None)
     with using(load(path) if path else ()):
-        return command(args)
+        return _RUN[args.sub](args)
 
 
 def _add_synth(sub: argparse.ArgumentParser) -> None:
@@ -178,4 +179,6 @@ _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": export_rooms,
     "view": view_rooms,
     "navigate": navigate_room,
+    "generate": layout_generate.run,
+    "edit": layout_edit.run,
 }
