@@ -27,6 +27,18 @@ class Asked:
     max_tokens: int
 
 
+@dataclass(frozen=True)
+class Step:
+    """How far something is: `done` of `total` at a stage ("plans", "rooms", "pieces", "repair", "search")."""
+
+    stage: str
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.done} of {self.total}"
+
+
 class Backend(Protocol):
     """A layout model. `complete` returns what follows `begun` for each of the texts, without the end token."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from layout import stepwise
-from layout.asking import Asked, Backend, Constraint
+from layout.asking import Asked, Backend, Constraint, Step
 from layout.catalogue import CATALOGUE, using
 from layout.checks import check
 from layout.instructions import plan_text
@@ -38,6 +38,7 @@ from layout.serialise import (
 )
 from layout.transform import from_south_west
 
+PART = 8  # answers asked for at once; more come in parts, between which is told how far it is
 OBJECT_CHARACTERS = 160  # no object of the wire is longer; a token is at least one character
 FREE_TOKENS = 1400  # of an answer without a plan's bound on it
 TEMPERATURE = 0.8
@@ -110,7 +111,7 @@ def generate(
     temperature: float = TEMPERATURE,
     seed: int = 0,
     tries: int = 1,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Step], None] | None = None,
 ) -> Generated:
     """Furnish `room` as `request` says, with the best of `n` answers.
 
@@ -131,24 +132,33 @@ def generate(
     wire, owners = on_wire(kept)
     spec = spec_of(request)
     counts, asked_for = {c.category: c.n for c in spec.counts}, in_known_words(request)
+    say = progress or (lambda step: None)
+    texts: list[str] = []
     with using(wire_entries(counts)):  # the model and its schema know the built-in names alone
-        texts = answers(
-            backend,
-            [Job(wire, asked_for)] * n,
-            plan=plan,
-            constrained=constrained,
-            temperature=temperature,
-            seed=seed,
-            tries=tries,
-            progress=progress,
-        )
+        for k in range(0, n, PART):
+            texts += answers(
+                backend,
+                [Job(wire, asked_for)] * min(PART, n - k),
+                plan=plan,
+                constrained=constrained,
+                temperature=temperature,
+                seed=_seed(seed, f"part {k}") if k else seed,
+                tries=tries,
+                progress=lambda step, k=k: say(_of_all(step, k, n)),
+            )
     stays = frozenset(o.id for o in keep)
     candidates = tuple(_own_candidate(text, kept, owners, counts, spec) for text in texts)
     best = min((c for c in candidates if c.report is not None), key=_badness, default=None)
     repaired = None
     if mend and best is not None and best.scene is not None and best.report and best.report.violations:
+        say(Step("repair", 0, 1))
         repaired = repair(best.scene, spec, locked=stays)
     return Generated(room, request, spec, candidates, best, repaired)
+
+
+def _of_all(step: Step, before: int, n: int) -> Step:
+    """A step of one part as one of all answers; pieces are of a room and not of the answers."""
+    return step if step.stage == "pieces" else Step(step.stage, before + step.done, n)
 
 
 def spec_of(request: str) -> Spec:
@@ -190,7 +200,7 @@ def answers(
     temperature: float = TEMPERATURE,
     seed: int = 0,
     tries: int = 1,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[Step], None] | None = None,
 ) -> list[str]:
     """One text of the wire for each job, of which many may be for one room.
 
@@ -202,23 +212,28 @@ def answers(
     jobs = [
         Job(Scene(room=from_south_west(job.kept.room), objects=job.kept.objects), job.request) for job in jobs
     ]
-    say = progress or (lambda text: None)
+    say = progress or (lambda step: None)
+    total = len(jobs)
     drafts = [_draft(job, plan, constrained) for job in jobs]
     if not (plan and constrained):
-        say(f"{len(jobs)} answers")
+        say(Step("rooms", 0, total))
         rest = backend.complete(drafts, temperature=temperature, seed=seed)
+        say(Step("rooms", total, total))
         return [draft.begun + text for draft, text in zip(drafts, rest, strict=True)]
-    say(f"{len(jobs)} plans")
+    say(Step("plans", 0, total))
     plans = _plans(backend, jobs, drafts, temperature, seed)
-    say(f"{len(jobs)} rooms")
+    say(Step("plans", total, total))
+    say(Step("rooms", 0, total))
     asked = [_objects_asked(*parts) for parts in zip(jobs, drafts, plans, strict=True)]
     if tries > 1:
         writings = [_writing(job, a) for job, a in zip(jobs, asked, strict=True)]
         stepwise.write(
             backend, writings, tries=tries, temperature=temperature, seed=_seed(seed, "pieces"), progress=say
         )
+        say(Step("rooms", total, total))
         return [w.text for w in writings]
     rest = backend.complete(asked, temperature=temperature, seed=_seed(seed, "objects"))
+    say(Step("rooms", total, total))
     return [a.begun + text for a, text in zip(asked, rest, strict=True)]
 
 

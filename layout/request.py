@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 from layout.catalogue import CATALOGUE, Category, named
@@ -48,6 +49,26 @@ def size_in(text: str) -> tuple[int, int] | None:
             f"{match[0].strip()!r} is {width} x {depth} cm, which is no room; sides are 1 to 20 m, as in 3.4x3.6 (m) or 340x360 (cm)"
         )
     return width, depth
+
+
+def room_for(request: str, size: str | None, kind: RoomType | None, seed: int) -> tuple[Room, bool]:
+    """(the empty room that is meant, whether it was drawn by the seed because no size is said).
+
+    `size` and `kind` go before what the request says. Raises ValueError where it is not said what room it is, or a size is none.
+    """
+    from layout.synthesis import draw_room
+
+    kind = kind or room_type_in(request)
+    if kind is None:
+        raise ValueError(
+            f"{request!r} does not say what room it is; name a bedroom, living room, kitchen or bathroom, or give its type"
+        )
+    said = size_in(request if size is None else size)
+    if size is not None and said is None:
+        raise ValueError(f"{size!r} is no size; give WIDTHxDEPTH such as 3.4x3.6 (metres) or 340x360cm")
+    if said is not None:
+        return plain_room(kind, *said), False
+    return draw_room(random.Random(f"{seed}/room"), kind), True
 
 
 def plain_room(room_type: RoomType, width: int, depth: int) -> Room:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from layout.asking import Asked, Backend, Constraint
+from layout.asking import Asked, Backend, Constraint, Step
 from layout.checks import check
 from layout.parse import ParseFailure, parse
 from layout.schema import Room
@@ -63,7 +63,7 @@ def write(
     tries: int,
     temperature: float,
     seed: int,
-    progress: Callable[[str], None],
+    progress: Callable[[Step], None],
 ) -> None:
     """Write every room to its end, the n-th piece of all of them together; a piece is written at most `tries` times and the best is kept.
 
@@ -78,7 +78,7 @@ def write(
         waiting = [w for w in writings if step < len(w.items) and len(w.pieces) == step]
         if not waiting:
             continue
-        progress(f"piece {step + 1} of at most {last}")
+        progress(Step("pieces", step, last))
         best: dict[int, tuple[tuple[int, float], str]] = {}
         todo = list(range(len(waiting)))
         for attempt in range(tries):

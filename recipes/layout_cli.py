@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from layout.schema import ROOM_TYPES, RoomType
-from recipes import layout_generate, layout_pairs_cli
+from recipes import layout_edit, layout_generate, layout_pairs_cli
 from recipes.layout_files import Reading, add_file_arguments, read_arguments, read_rooms, write_whole
 from recipes.layout_outputs import (
     add_export,
@@ -31,6 +31,7 @@ _EPILOG = """
 examples:
   rewright layout generate "a small bedroom, desk at the window"   by a layout model of yours (--model)
   rewright layout pairs --stage 2 --count 2000 --output pairs.jsonl  preference pairs to train it further
+  rewright layout edit room.json "move the desk to the window" -o new.json   change it, the rest stays
   rewright layout synth --count 200 --seed 0 --output rooms        make rooms
   rewright layout check rooms/test/part-00000.jsonl                what is wrong with them
   rewright layout render room.json -o plan.png                     a floor plan
@@ -62,6 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         add(sub)
     layout_generate.add_parser(subs)
     layout_pairs_cli.add_parser(subs)
+    layout_edit.add_parser(subs)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -181,4 +183,5 @@ _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     "navigate": navigate_room,
     "generate": layout_generate.run,
     "pairs": layout_pairs_cli.run,
+    "edit": layout_edit.run,
 }

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recipes.layout_files import UNITS, Reading, add_catalogue_argument, read_rooms
-from recipes.terminal import remark, say, table
+from recipes.terminal import remark, say, spell_seconds, table
 
 if TYPE_CHECKING:
+    from layout.asking import Step
     from layout.generate import Candidate, Generated
-    from layout.schema import Room, Scene, SceneObject
+    from layout.schema import Room, RoomType, Scene, SceneObject
 
 _DESCRIPTION = """
 Furnish a room as a sentence says. The model plans, writes the furniture, and the validator chooses the best of n answers; what is wrong
@@ -56,6 +58,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--output", type=Path, help="folder for the files (default: only the summary is printed)"
     )
+    add_model_arguments(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of the answers, and of a drawn room (default 0)")
+    parser.add_argument(
+        "--no-plan", action="store_true", help="let the model write the furniture without a plan"
+    )
+    parser.add_argument("--free", action="store_true", help="do not hold the model to the schema")
+    parser.add_argument("--no-repair", action="store_true", help="leave the best answer as the model gave it")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which layout model, what runs it, and how it samples."""
     parser.add_argument("--model", help="folder or hub id of a layout model (default: the embedded one)")
     parser.add_argument(
         "--backend",
@@ -75,13 +89,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=4,
         help="times a piece that brings a hard fault into the room is written before the next; 1 writes a room at once (default 4)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the answers, and of a drawn room (default 0)")
-    parser.add_argument(
-        "--no-plan", action="store_true", help="let the model write the furniture without a plan"
-    )
-    parser.add_argument("--free", action="store_true", help="do not hold the model to the schema")
-    parser.add_argument("--no-repair", action="store_true", help="leave the best answer as the model gave it")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -92,14 +99,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.request.strip():
         raise ValueError("the request is empty; say what the room should be or have")
-    if args.n < 1:
-        raise ValueError(f"-n {args.n}: give a number of answers from 1 on")
-    if args.tries < 1:
-        raise ValueError(f"--tries {args.tries}: give a number from 1 on")
-    if args.temperature < 0:
-        raise ValueError(f"--temperature {args.temperature}: give 0 (greedy) or more")
-    if args.output is not None and args.output.exists() and not args.output.is_dir():
-        raise ValueError(f"--output {args.output} is a file; give a folder")
+    refuse_arguments(args)
     room, kept = room_of(args.room, args.request, args.type, args.seed, args.units)
     refuse(Scene(room=room, objects=kept), args.request)  # before the model is loaded
     backend = load_backend(args.model, args.backend)
@@ -115,13 +115,42 @@ def run(args: argparse.Namespace) -> int:
         temperature=args.temperature,
         seed=args.seed,
         tries=args.tries,
-        progress=remark,
+        progress=telling(),
     )
     content = summary(found)
     if args.output is not None:
         write(found, content, args.output)
     say(json.dumps(content, ensure_ascii=False, indent=2) if args.json else told(found))
     return 0 if found.report is not None and found.report.ok else 1
+
+
+def refuse_arguments(args: argparse.Namespace) -> None:
+    """Raises ValueError for a number of answers, a temperature or a folder that cannot be."""
+    if args.n < 1:
+        raise ValueError(f"-n {args.n}: give a number of answers from 1 on")
+    if args.tries < 1:
+        raise ValueError(f"--tries {args.tries}: give a number from 1 on")
+    if args.temperature < 0:
+        raise ValueError(f"--temperature {args.temperature}: give 0 (greedy) or more")
+    if args.output is not None and args.output.exists() and not args.output.is_dir():
+        raise ValueError(f"--output {args.output} is a file; give a folder")
+
+
+def telling() -> Callable[[Step], None]:
+    """Says how many answers are there and how long the others will take."""
+    began = time.monotonic()
+
+    def tell(step: Step) -> None:
+        if step.stage == "rooms" and step.done:
+            left = (time.monotonic() - began) / step.done * (step.total - step.done)
+            rest = f", {spell_seconds(left)} left" if step.done < step.total else ""
+            remark(f"{step.done} of {step.total} answers{rest}")
+        elif step.stage == "pieces":
+            remark(f"piece {step.done + 1} of at most {step.total}")
+        elif not step.done and step.stage != "rooms":
+            remark(f"{step.stage} for {step.total} answers" if step.stage == "plans" else step.stage)
+
+    return tell
 
 
 def load_backend(model: str | None, backend: str) -> Any:
@@ -133,39 +162,30 @@ def load_backend(model: str | None, backend: str) -> Any:
 
 
 def room_of(
-    given: str | None, request: str, kind: str | None, seed: int, units: str = "cm"
+    given: str | None, request: str, kind: RoomType | None, seed: int, units: str = "cm"
 ) -> tuple[Room, tuple[SceneObject, ...]]:
     """The empty room, and furniture that stays. Raises ValueError where it is not said what room it is."""
-    from layout.request import plain_room, room_type_in, size_in
-    from layout.synthesis import draw_room
+    from layout.request import room_for, size_in
 
     if given is not None and (given.endswith(".json") or Path(given).is_file()):
         scene = read_scene(Path(given), units)
         return scene.room, scene.objects
-    room_type = kind or room_type_in(request)
-    if room_type is None:
-        raise ValueError(
-            f"{request!r} does not say what room it is; name a bedroom, living room, kitchen or bathroom, or give --type"
-        )
-    size = size_in(given) if given is not None else size_in(request)
-    if given is not None and size is None:
+    if given is not None and size_in(given) is None:
         raise ValueError(f"--room {given!r}: give WIDTHxDEPTH such as 3.4x3.6, or a JSON file that exists")
-    if size is not None:
-        return plain_room(room_type, *size), ()
-    room = draw_room(random.Random(f"{seed}/room"), room_type)
-    remark(
-        f"no size given: a {room_type.replace('_', ' ')} of {room.extent[0]:g} x {room.extent[1]:g} cm was drawn"
-    )
+    room, drawn = room_for(request, given, kind, seed)
+    if drawn:
+        size = f"{room.extent[0]:g} x {room.extent[1]:g} cm"
+        remark(f"no size given: a {room.room_type.replace('_', ' ')} of {size} was drawn")
     return room, ()
 
 
-def read_scene(path: Path, units: str = "cm") -> Scene:
+def read_scene(path: Path, units: str = "cm", option: str = "--room ") -> Scene:
     """A scene, or a room as a scene without furniture. Raises ValueError with the file and the place in it."""
-    if not path.exists():
-        raise ValueError(f"--room {path}: there is no such file")
+    if str(path) != "-" and not path.exists():
+        raise ValueError(f"{option}{path}: there is no such file")
     found = read_rooms(str(path), Reading(units=units))
     if len(found) > 1:
-        raise ValueError(f"--room {path} has {len(found)} rooms; give a file with one")
+        raise ValueError(f"{option}{path}: the file has {len(found)} rooms; give a file with one")
     return found[0].scene
 
 
@@ -201,17 +221,22 @@ def _in_a_line(candidate: Candidate) -> dict[str, Any]:
 
 
 def write(found: Generated, content: dict[str, Any], folder: Path) -> None:
-    """All files or none: each is written beside its place and then put there."""
+    """The report, and the rooms where there are any."""
     texts = {"report.json": json.dumps(content, indent=2, ensure_ascii=False)}
     if found.scene is not None and found.best is not None and found.best.scene is not None:
         texts["layout.json"] = found.scene.model_dump_json(indent=1)
         texts["raw.json"] = found.best.scene.model_dump_json(indent=1)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / f"{name}.part").write_text(text + "\n", encoding="utf-8")
-    for name in texts:
-        os.replace(folder / f"{name}.part", folder / name)
-    remark(f"wrote {', '.join(str(folder / name) for name in sorted(texts))}")
+    put_files({folder / name: text for name, text in texts.items()})
+
+
+def put_files(texts: Mapping[Path, str]) -> None:
+    """All of them or none: each is written beside its place and then put there."""
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f"{path.name}.part").write_text(text + "\n", encoding="utf-8")
+    for path in texts:
+        os.replace(path.with_name(f"{path.name}.part"), path)
+    remark(f"wrote {', '.join(sorted(map(str, texts)))}")
 
 
 def told(found: Generated) -> str:

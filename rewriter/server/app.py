@@ -1,15 +1,21 @@
 """A FastAPI application around one rewriter, and a blocking `serve` that says clearly why it cannot start."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from rewriter.rewriter import Rewriter
 
 
-def create_app(rewriter: Rewriter | None, *, cache_entries: int = 4096, max_waiting: int = 256) -> Any:
-    """The application: the rewrite routes and nothing else. Needs the `serve` extra (FastAPI)."""
+def create_app(
+    rewriter: Rewriter | None,
+    *,
+    cache_entries: int = 4096,
+    max_waiting: int = 256,
+    routers: Sequence[Any] = (),
+) -> Any:
+    """The application: the rewrite routes, and `routers` of others beside them. Needs the `serve` extra (FastAPI)."""
     from fastapi import FastAPI
 
     from rewriter.server.routes import Service, build_router
@@ -26,7 +32,8 @@ def create_app(rewriter: Rewriter | None, *, cache_entries: int = 4096, max_wait
         title="Rewright", summary="Prompt rewriting for image and video generators", lifespan=lifespan
     )
     app.state.rewriter_service = service
-    app.include_router(build_router(service))
+    for router in (build_router(service), *routers):
+        app.include_router(router)
     return app
 
 

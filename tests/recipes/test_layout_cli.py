@@ -224,3 +224,52 @@ def test_every_sub_command_teaches_with_examples(sub, capsys):
         main(["layout", sub, "--help"])
     assert stop.value.code == 0
     assert f"examples:\n  rewright layout {sub}" in capsys.readouterr().out
+
+
+def test_an_edit_is_written_whole_with_its_report_and_told_as_a_table(room, capsys):
+    argv = [
+        "layout",
+        "edit",
+        "room.json",
+        "move the wardrobe to the north wall and add a plant",
+        "--model",
+        "none",
+    ]
+    assert main([*argv, "-o", "new/room.json", "--output", "out"]) == 0
+    said = capsys.readouterr()
+    assert "understood: move wardrobe to the north wall" in said.out
+    assert "100% of what the edit is not about is exactly as it was" in said.out
+    assert any(line.startswith("plant_1 ") and "added" in line for line in said.out.splitlines())
+    written = json.loads((room.parent / "new" / "room.json").read_text())
+    assert written["objects"][0] == ROOM["objects"][0] | {"on": "floor"}
+    assert sorted(p.name for p in (room.parent / "out").iterdir()) == [
+        "layout.json",
+        "raw.json",
+        "report.json",
+    ]
+    report = json.loads((room.parent / "out" / "report.json").read_text())
+    assert (report["done"], report["locality"], report["source"]) == (True, 1.0, "search")
+    assert not list(room.parent.rglob("*.part"))
+
+
+def test_an_edit_reads_metres_prints_json_and_fails_where_it_is_not_done(room, capsys):
+    def metres(value):
+        if isinstance(value, dict):
+            return {k: v if k in ("wall", "yaw", "id") else metres(v) for k, v in value.items()}
+        return [metres(v) for v in value] if isinstance(value, list) else value / 100 if isinstance(value, (int, float)) else value  # fmt: skip
+
+    room.write_text(json.dumps(metres(ROOM)))
+    argv = ["layout", "edit", "room.json", "remove the wardrobe", "--units", "m", "--model", "none", "--json"]
+    assert main(argv) == 0
+    assert json.loads(capsys.readouterr().out)["operations"] == ["remove wardrobe"]
+    assert main([*argv[:3], "shift the bed 3 m to the right", *argv[4:]]) == 1
+    assert json.loads(capsys.readouterr().out)["changes"] == []
+
+
+def test_an_edit_that_is_not_understood_writes_nothing(room, capsys):
+    assert "'wobble the bed': not understood" in failed(capsys, "edit", "room.json", "wobble the bed", "-o", "x.json")  # fmt: skip
+    assert not (room.parent / "x.json").exists()
+    assert "no such file" in failed(capsys, "edit", "none.json", "add a rug")
+    assert "-n 0" in failed(capsys, "edit", "room.json", "add a rug", "-n", "0")
+    room.write_text(f"{json.dumps(ROOM)}\n{json.dumps(ROOM)}\n")
+    assert "the file has 2 rooms" in failed(capsys, "edit", "room.json", "add a rug")
