@@ -17,6 +17,7 @@ from layout.parse import ParseFailure, parse
 from layout.schema import Room
 from layout.serialise import category_of
 
+BOLDER = 0.15  # of the temperature, for every try before
 STEP_TOKENS = 200  # no piece of the wire has more characters
 
 
@@ -84,7 +85,9 @@ def write(
         for attempt in range(tries):
             asked = [waiting[i].asked() for i in todo]
             drawn = seed + 1_000 * step + attempt
-            texts = backend.complete(asked, temperature=temperature, seed=drawn)
+            # What was wrong once is likely to be written again: later tries are bolder.
+            bolder = temperature * (1 + BOLDER * attempt)
+            texts = backend.complete(asked, temperature=bolder, seed=drawn)
             for i, a, text in zip(todo, asked, texts, strict=True):
                 piece = _first_value(text.removeprefix(a.constraint.before if a.constraint else ""))
                 found = waiting[i].cost_with(piece), piece
