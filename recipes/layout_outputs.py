@@ -54,7 +54,7 @@ def add_render(sub: argparse.ArgumentParser) -> None:
         "--azimuth",
         type=float,
         metavar="DEGREES",
-        help="with --view 3d, where one looks from: 0 south, 90 east (default: the corner that most fronts face)",
+        help="with --view 3d, where one looks from: 0 south, 90 east (default: the corner that shows most fronts)",
     )
     sub.add_argument("--check", action="store_true", help="mark what the validator finds in red")
     sub.add_argument("--scale", type=float, default=2.0, help="pixels a centimetre (default 2)")

@@ -47,7 +47,7 @@ def isometric(
 ) -> Drawing:
     """The picture of a scene; `report` paints the objects of its faults red.
 
-    `azimuth` is the side from which one looks, in degrees as yaws are: 0 is south, 90 east; by default the corner that most fronts face.
+    `azimuth` is the side from which one looks, in degrees as yaws are: 0 is south, 90 east; by default the corner that `best_azimuth` finds.
     `elevation` is in degrees above the floor. Walls that would hide the room are cut to 8 cm and what hangs on them is left out. Raises ValueError for an
     azimuth that is not finite or an elevation that is not between 0 and 90.
     """
@@ -71,12 +71,19 @@ def isometric(
 
 
 def best_azimuth(scene: Scene) -> float:
-    """Of eight looks over the corners, the one that most of the furniture's front area is turned to."""
+    """Of eight looks over the corners, the one that shows the most fronts and has the least furniture before it, by area."""
+    standing = [o for o in scene.objects if o.on == "floor"]
+    width, depth = scene.room.extent
+    reach = math.hypot(width, depth) / 2
 
     def seen(azimuth: float) -> float:
         tx, ty = View(azimuth).towards
-        fronts = ((o.box, o.size[0] * o.size[2]) for o in scene.objects if o.on != "ceiling")
-        return sum(area * (box.front[0] * tx + box.front[1] * ty) for box, area in fronts)
+        total = 0.0
+        for o in standing:
+            front = o.box.front[0] * tx + o.box.front[1] * ty
+            before = ((o.box.x - width / 2) * tx + (o.box.y - depth / 2) * ty) / reach
+            total += o.size[0] * o.size[2] * (front - before)
+        return total
 
     return max(_AZIMUTHS, key=seen)
 
