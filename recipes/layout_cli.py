@@ -35,6 +35,7 @@ examples:
   rewright layout synth --count 200 --seed 0 --output rooms        make rooms
   rewright layout check rooms/test/part-00000.jsonl                what is wrong with them
   rewright layout render room.json -o plan.png                     a floor plan
+  rewright layout render room.json --view 3d -o room.png           the room in space
   rewright layout export room.json -o room.glb                     for Blender and browsers
   rewright layout view room.json -o room.html                      to look around in
   rewright layout navigate room.json --from door --to desk         a robot's way
@@ -168,7 +169,7 @@ _SUBS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str, str]] = {
     "synth": (_add_synth, "make a data set of rooms with instructions, split by room", "  rewright layout synth --count 20000 --seed 0 --output rooms --workers 2"),
     "check": (_add_check, "say what is wrong with rooms; exit code 1 when a fault is hard", "  rewright layout check room.json\n  rewright layout check rooms/test/part-00000.jsonl --quiet"),
     "metrics": (_add_metrics, "measure rooms, each number with its definition", "  rewright layout metrics rooms/test/part-00000.jsonl --json metrics.json\n  rewright layout metrics gpt4_bedroom.json --format layoutgpt"),
-    "render": (add_render, "draw floor plans", "  rewright layout render room.json -o plan.svg --check\n  rewright layout render metres.json --units m -o plan.png"),
+    "render": (add_render, "draw floor plans, or rooms in space", "  rewright layout render room.json -o plan.svg --check\n  rewright layout render room.json --view 3d -o room.png\n  rewright layout render room.json --view 3d --azimuth 35 -o room.svg\n  rewright layout render metres.json --units m -o plan.png"),
     "export": (add_export, "write rooms for other programs", "  rewright layout export room.json -o room.glb\n  rewright layout export room.json -o room.thor.json --assets mine.jsonl"),
     "view": (add_view, "write a page to look around a room in, without network", "  rewright layout view room.json -o room.html"),
     "navigate": (add_navigate, "plan a robot's way between objects or points; exit code 1 when there is none", "  rewright layout navigate room.json --from door --to desk -o way.png\n  rewright layout navigate room.json --from 60,40 --to bed_1 --radius 25"),

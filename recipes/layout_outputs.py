@@ -44,32 +44,50 @@ def _wrote(paths: list[Path]) -> None:
 def add_render(sub: argparse.ArgumentParser) -> None:
     add_file_arguments(sub)
     _add_output(sub, "SVG or PNG file, by its ending")
+    sub.add_argument(
+        "--view",
+        choices=("plan", "3d"),
+        default="plan",
+        help="a floor plan, or the room in space from above a corner (default plan)",
+    )
+    sub.add_argument(
+        "--azimuth",
+        type=float,
+        metavar="DEGREES",
+        help="with --view 3d, where one looks from: 0 south, 90 east (default: the corner that shows most fronts)",
+    )
     sub.add_argument("--check", action="store_true", help="mark what the validator finds in red")
     sub.add_argument("--scale", type=float, default=2.0, help="pixels a centimetre (default 2)")
 
 
 def render_rooms(args: argparse.Namespace) -> int:
     from layout.checks import check
-    from layout.render import plan
+    from layout.render import isometric, plan
 
-    rooms = read_arguments(args)
     suffix = _picture_suffix(args.output)
+    if args.azimuth is not None and args.view == "plan":
+        raise ValueError("--azimuth turns a look into the room; give --view 3d too")
+    rooms = read_arguments(args)
     if not args.scale > 0:
         raise ValueError(f"--scale {args.scale:g}: give a number above 0")
     paths = _targets(args, rooms, suffix)
     for r, path in zip(rooms, paths, strict=True):
-        _save_plan(plan(r.scene, check(r.scene, r.spec) if args.check else None), path, args.scale)
+        report = check(r.scene, r.spec) if args.check else None
+        drawing = (
+            plan(r.scene, report) if args.view == "plan" else isometric(r.scene, report, azimuth=args.azimuth)
+        )
+        _save_drawing(drawing, path, args.scale)
     _wrote(paths)
     return 0
 
 
 def _picture_suffix(path: Path) -> str:
     if path.suffix.lower() not in (".svg", ".png"):
-        raise ValueError(f"{path}: plans are written as SVG or PNG; give a name that ends in .svg or .png")
+        raise ValueError(f"{path}: pictures are written as SVG or PNG; give a name that ends in .svg or .png")
     return path.suffix
 
 
-def _save_plan(drawing: object, path: Path, scale: float) -> None:
+def _save_drawing(drawing: object, path: Path, scale: float) -> None:
     from layout.render import Drawing, png, svg
 
     assert isinstance(drawing, Drawing)
@@ -173,7 +191,7 @@ def navigate_room(args: argparse.Namespace) -> int:
     say(f"{way.length:.0f} cm")
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        _save_plan(plan(scene, ways=[way.points]), args.output, 2.0)
+        _save_drawing(plan(scene, ways=[way.points]), args.output, 2.0)
         _wrote([args.output])
     return 0
 

@@ -1,4 +1,4 @@
-"""Floor plans: `plan` makes the drawing, `svg` and `png` write it.
+"""Pictures of rooms: `plan` and `isometric` make the drawing, `svg` and `png` write it.
 
 from layout.render import plan, png, svg
 drawing = plan(scene, check(scene))
@@ -6,8 +6,9 @@ text, pixels = svg(drawing), png(drawing, scale=2)
 """
 
 from layout.render.drawing import Drawing
+from layout.render.isometric import isometric
 from layout.render.plan import plan
 from layout.render.png import png
 from layout.render.svg import svg
 
-__all__ = ["Drawing", "plan", "png", "svg"]
+__all__ = ["Drawing", "isometric", "plan", "png", "svg"]
