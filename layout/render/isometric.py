@@ -48,8 +48,8 @@ def isometric(
     """The picture of a scene; `report` paints the objects of its faults red.
 
     `azimuth` is the side from which one looks, in degrees as yaws are: 0 is south, 90 east; by default the corner that `best_azimuth` finds.
-    `elevation` is in degrees above the floor. Walls that would hide the room are cut to 8 cm and what hangs on them is left out. Raises ValueError for an
-    azimuth that is not finite or an elevation that is not between 0 and 90.
+    `elevation` is in degrees above the floor. Walls that would hide the room are cut to 8 cm and what hangs on them is left out.
+    Raises ValueError for an azimuth that is not finite or an elevation that is not between 0 and 90.
     """
     if azimuth is not None and not math.isfinite(azimuth):
         raise ValueError(f"azimuth {azimuth:g}: give degrees, 0 for a look from the south, 90 from the east")

@@ -123,6 +123,33 @@ def test_plans_are_drawn(room, name, capsys):
     assert ".svg or .png" in failed(capsys, "render", "room.json", "-o", "plan.pdf")
 
 
+@pytest.mark.parametrize("name", ["room.svg", "room.png"])
+def test_rooms_in_space_are_drawn_from_where_one_asks(room, name, capsys):
+    looks = {}
+    for azimuth in ("35", "215"):
+        command = [
+            "layout",
+            "render",
+            "room.json",
+            "--view",
+            "3d",
+            "--azimuth",
+            azimuth,
+            "-o",
+            f"{azimuth}_{name}",
+        ]
+        assert main([*command, "--scale", "1"]) == 0
+        looks[azimuth] = (room.parent / f"{azimuth}_{name}").read_bytes()
+    assert looks["35"] != looks["215"]
+    assert min(map(len, looks.values())) > 1000
+    capsys.readouterr()
+    assert "give --view 3d too" in failed(capsys, "render", "room.json", "--azimuth", "35", "-o", name)
+    assert "azimuth inf" in failed(
+        capsys, "render", "room.json", "--view", "3d", "--azimuth", "inf", "-o", name
+    )
+    assert not (room.parent / name).exists()
+
+
 def test_several_rooms_get_a_number_each_and_one_can_be_chosen(room, capsys):
     room.write_text(f"{json.dumps(ROOM)}\n{json.dumps(ROOM)}\n")
     assert main(["layout", "render", "room.json", "-o", "p.svg"]) == 0
