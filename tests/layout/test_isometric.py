@@ -1,9 +1,11 @@
 """Rooms in space: which faces are drawn, and in pixels what covers what."""
 
+import io
 import math
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from layout import furniture
 from layout.checks import check
@@ -229,6 +231,13 @@ def test_an_empty_room_is_a_picture_inside_its_paper(polygon):
     border = [image.getpixel((x, y)) for x in range(image.width) for y in (0, image.height - 1)]
     assert set(border) == {(255, 255, 255)}
     assert png(drawing, 1.0).startswith(b"\x89PNG")
+
+
+def test_a_file_keeps_the_colours_of_small_things(bedroom):
+    """A palette by area would give the lamp the colour of the floor."""
+    drawing = isometric(bedroom)
+    kept = np.asarray(Image.open(io.BytesIO(png(drawing, 1.0))).convert("RGB")).astype(int)
+    assert np.abs(kept - np.asarray(picture(drawing, 1.0)).astype(int)).max() <= 12
 
 
 def test_looks_that_show_nothing_are_refused(bedroom):
