@@ -35,23 +35,34 @@ _NUMBER_WORDS = {
 
 
 def room_text(room: Room) -> str:
-    """The empty room in a few lines: type, outline, openings by wall; wall i runs from corner i to the next.
+    """The empty room in a few lines: type, outline, openings; wall i runs from corner i to the next.
+
+    A door comes with the rectangle of floor that has to stay free before it, a window with where it is: like the spans of furniture, so that
+    nothing has to be worked out to stay clear of them.
 
     room bedroom height 260
     corners 0,0 400,0 400,350 0,350
-    door wall 0 from 20 to 110 opens in
-    window wall 2 from 60 to 200 sill 90 head 210
+    door wall 0 span 20,110,0,90 opens in
+    window wall 2 span 200,340,350,350 sill 90 head 210
     """
     lines = [f"room {room.room_type} height {round(room.height)}"]
     lines.append("corners " + " ".join(f"{round(x)},{round(y)}" for x, y in room.polygon))
     for d in room.doors:
         opens = "" if d.hinge == "none" or d.swing == "none" else f" opens {d.swing}"
-        lines.append(f"door wall {d.wall} from {round(d.start)} to {round(d.end)}{opens}")
+        floor = room.walls[d.wall].strip(d.start, d.end, d.clear_depth)
+        lines.append(f"door wall {d.wall} span {_flat_span(floor)}{opens}")
     for w in room.windows:
+        ends = [room.walls[w.wall].at(mark, 0) for mark in (w.start, w.end)]
         lines.append(
-            f"window wall {w.wall} from {round(w.start)} to {round(w.end)} sill {round(w.sill)} head {round(w.head)}"
+            f"window wall {w.wall} span {_flat_span(ends)} sill {round(w.sill)} head {round(w.head)}"
         )
     return "\n".join(lines)
+
+
+def _flat_span(points: Sequence[tuple[float, float]]) -> str:
+    """x0,x1,y0,y1 around points, in whole cm."""
+    xs, ys = [math.floor(x + 0.5) for x, _ in points], [math.floor(y + 0.5) for _, y in points]
+    return f"{min(xs)},{max(xs)},{min(ys)},{max(ys)}"
 
 
 def prompt_text(room: Room, request: str, *, plan: bool = True, keep: Sequence[SceneObject] = ()) -> str:

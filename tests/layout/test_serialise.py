@@ -29,8 +29,8 @@ def test_the_room_in_lines(room):
     assert serialise.room_text(room) == (
         "room bedroom height 260\n"
         "corners 0,0 400,0 400,350 0,350\n"
-        "door wall 0 from 20 to 110 opens in\n"
-        "window wall 2 from 60 to 200 sill 90 head 210"
+        "door wall 0 span 20,110,0,90 opens in\n"
+        "window wall 2 span 200,340,350,350 sill 90 head 210"
     )
 
 
