@@ -168,9 +168,7 @@ def requests(tokenizer: Any, data: Any, config: Any) -> list[dict[str, Any]]:
             raise ConfigError(
                 f"vllm_max_model_length: {room} tokens have no room for request {i} of {before} and max_completion_length {most}"
             )
-        target = Target(
-            room=drawn.scene.room, asked=drawn.instruction.spec, objects=len(drawn.scene.objects)
-        )
+        target = Target(room=drawn.scene.room, asked=drawn.instruction.spec, objects=len(drawn.scene.objects))
         found.append({"prompt": text, "target": target.model_dump_json()})
     return found
 
@@ -199,7 +197,12 @@ def tenths(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     tenth = max(1, len(steps) // 10)
 
     def means(part: list[dict[str, Any]]) -> dict[str, float]:
-        names = {k for row in part for k in row if k == "reward" or k.startswith(PARTS) or k == "completions/mean_length"}
+        names = {
+            k
+            for row in part
+            for k in row
+            if k == "reward" or k.startswith(PARTS) or k == "completions/mean_length"
+        }
         values = {name: [row[name] for row in part if row.get(name) is not None] for name in sorted(names)}
         return {name: round(sum(held) / len(held), 5) for name, held in values.items() if held}
 

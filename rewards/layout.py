@@ -225,7 +225,9 @@ def _before(o: SceneObject) -> float:
 
 
 def _present(scene: Scene, asked: Spec) -> float | None:
-    least = {c.category: c.n + (c.quantifier == "gt") for c in asked.counts if c.quantifier in ("eq", "ge", "gt")}
+    least = {
+        c.category: c.n + (c.quantifier == "gt") for c in asked.counts if c.quantifier in ("eq", "ge", "gt")
+    }
     total = sum(least.values())
     return sum(min(len(scene.of(name)), n) for name, n in least.items()) / total if total else None
 
