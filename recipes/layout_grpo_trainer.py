@@ -19,18 +19,20 @@ class RoomTrainer(GRPOTrainer):
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[Any, Any, dict[str, Any]]:
         """As fine-tuning encodes them: they are in their chat template already, whose tokens TRL would add once more."""
-        return self.processing_class(text=prompts, add_special_tokens=False)["input_ids"], None, {}
+        tokenizer: Any = self.processing_class
+        return tokenizer(text=prompts, add_special_tokens=False)["input_ids"], None, {}
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         assert self.watch is not None, "settled with evaluations only where rooms are watched"
-        trained = self.model.training
+        model: Any = self.model
+        trained = model.training
         found = self.watch.judged(
-            self.watch.measure(self.accelerator.unwrap_model(self.model)), self.state.log_history
+            self.watch.measure(self.accelerator.unwrap_model(model)), self.state.log_history
         )
         seen = {f"eval_{name}": value for name, value in found.items()}
-        self.model.eval()  # TRL files its own figures by it: those of training stay for training's next line
+        model.eval()  # TRL files its own figures by it: those of training stay for training's next line
         self.log(dict(seen))
-        self.model.train(trained)
+        model.train(trained)
         if self.is_world_process_zero():
             remark(told(self.state.global_step, found))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, seen)

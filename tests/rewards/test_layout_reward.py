@@ -229,6 +229,6 @@ def test_the_reward_can_be_pickled_and_loads_no_torch():
     import subprocess
     import sys
 
-    assert pickle.loads(pickle.dumps(LayoutReward())).fingerprint == LayoutReward().fingerprint
+    assert pickle.loads(pickle.dumps(LayoutReward())) == LayoutReward()  # noqa: S301 - our own bytes
     code = "import sys, rewards.layout; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
