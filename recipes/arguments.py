@@ -30,7 +30,7 @@ class RunArguments:
 
     recipe: str = _arg(
         "",
-        "which recipe the configuration is for: diffusion_pref, generator, layout_dpo, layout_sft, rewriter_sft or rewriter_grpo",
+        "which recipe the configuration is for: diffusion_pref, generator, layout_dpo, layout_grpo, layout_sft, rewriter_sft or rewriter_grpo",
     )
     dry_run: bool = _arg(
         False, "check everything, print the resolved configuration and the first rows, train nothing"

@@ -15,6 +15,7 @@ RECIPES = {
     "diffusion_pref": "recipes.diffusion_pref",
     "generator": "recipes.generator_run",
     "layout_dpo": "recipes.layout_dpo",
+    "layout_grpo": "recipes.layout_grpo",
     "layout_sft": "recipes.layout_sft",
     "rewriter_grpo": "recipes.rewriter_grpo",
     "rewriter_sft": "recipes.rewriter_sft",
@@ -28,7 +29,8 @@ Train from a YAML configuration. CONFIG is a file, or the name of a packaged con
 
 Its `recipe:` key picks the recipe: {recipes}. Every key of the file can be given again on the command line.
 The keys are those of recipes/arguments.py and, for the language models, of TRL's SFTConfig, DPOConfig and GRPOConfig; for
-diffusion/ those of recipes/preference_arguments.py, for layout/dpo/ also of recipes/layout_dpo_arguments.py.
+diffusion/ those of recipes/preference_arguments.py, for layout/dpo/ and layout/grpo/ also of recipes/layout_dpo_arguments.py
+and recipes/layout_grpo_arguments.py.
 
   --dry_run          check everything, print the resolved configuration and the first rows, train nothing
   --fresh            start over instead of going on from the newest checkpoint
@@ -42,6 +44,7 @@ examples:
   rewright train rewriter/sft/shapes_cpu --output_dir runs/sft
   rewright train layout/sft/rooms_cpu
   rewright train layout/dpo/rooms_cpu_stage2 --base_model runs/layout/sft/layout_lm
+  rewright train layout/grpo/rooms_cpu --base_model runs/layout/dpo2/layout_lm
   rewright train rewriter/grpo/shapes_cpu --adapter runs/sft/rewriter --max_steps 300
   rewright train my_run.yaml --dry_run
 """

@@ -40,10 +40,12 @@ def classes_of(recipe: str) -> tuple[type, ...]:
         SftArguments,
     )
     from recipes.layout_dpo_arguments import LayoutPairArguments
+    from recipes.layout_grpo_arguments import LayoutGrpoArguments
 
     return {
         "generator": (RunArguments, GeneratorArguments),
         "layout_dpo": (RunArguments, LayoutModelArguments, LayoutPairArguments, DPOConfig),
+        "layout_grpo": (RunArguments, LayoutModelArguments, LayoutGrpoArguments, GRPOConfig),
         "layout_sft": (RunArguments, LayoutModelArguments, LayoutDataArguments, SFTConfig),
         "rewriter_sft": (RunArguments, RewriterArguments, SftArguments, SFTConfig),
         "rewriter_grpo": (RunArguments, RewriterArguments, GrpoArguments, GRPOConfig),
@@ -73,6 +75,11 @@ def test_every_packaged_configuration_parses(name: str):
         from recipes.layout_dpo import check as check_pairs
 
         check_pairs(parsed[1], parsed[2], parsed[3])
+    elif recipe == "layout_grpo":
+        from recipes.layout_grpo import check as check_rooms
+
+        parsed[3].use_cpu = False  # of those for GPUs, which roll out with vLLM
+        check_rooms(parsed[1], parsed[2], parsed[3])
     elif recipe != "generator":
         writing(parsed[1])  # its template and dialect exist
     if recipe == "rewriter_grpo":
@@ -84,7 +91,8 @@ def test_every_packaged_configuration_parses(name: str):
 
 def test_every_stage_has_a_smoke_configuration():
     stages = {
-        f"{name}/smoke" for name in ("generator", "layout/sft", "layout/dpo", "rewriter/sft", "rewriter/grpo")
+        f"{name}/smoke"
+        for name in ("generator", "layout/sft", "layout/dpo", "layout/grpo", "rewriter/sft", "rewriter/grpo")
     }
     assert stages <= set(config_names())
 
