@@ -1,7 +1,7 @@
 """Put a trained layout model into the zoo, with a card that says what was measured and how.
 
-python -m recipes.layout_measure --model runs/layout/sft/layout_lm --rooms 100 --best-of 8 --output runs/layout/sft/measured.json
-python -m recipes.layout_card --run runs/layout/sft --figures runs/layout/sft/measured.json
+rewright evaluate --suite layout --stage sft=runs/layout/sft/layout_lm --stage dpo2=runs/layout/dpo2/layout_lm --output runs/layout/evaluation
+python -m recipes.layout_card --run runs/layout/sft --run runs/layout/dpo2 --figures runs/layout/evaluation/evaluation.json
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from recipes.terminal import remark
 MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")  # fmt: skip
 COLUMNS = {
     "parse": "parsed", "oob_scene": "rooms out of bounds", "collision_scene": "rooms with a collision", "door_clear": "doors clear",
-    "valid_scene": "valid rooms", "oor": "OOR", "present": "asked-for objects present", "count_met": "counts met",
+    "valid": "valid rooms", "hard": "hard faults a room", "oor": "OOR", "present": "asked-for objects present", "count_met": "counts met",
     "relation_met": "relations met", "objects": "objects a room", "seconds": "seconds a room",
 }  # fmt: skip
 _TEXT = """---
@@ -35,9 +35,10 @@ template-made requests; it has seen no real room and no user's sentence.
 
 ## Measured
 
-n = {n} test rooms in equal parts of the four types, wordings that training never says, sampled at temperature {temperature}. "constrained":
-one answer each, as the model gave it, held to the schema of its own plan. "repaired": these after bounded repair. "free": without the
-schema. "no plan": objects at once. "synthesiser": the rule-based rooms themselves, the upper reference. Definitions: `layout.metrics`.
+n = {n} test rooms in equal parts of the four types, wordings that training never says, sampled at temperature {temperature}; means, the
+intervals are in the evaluation's report. "single sample": one answer each, as the model gave it, held to the schema of its own plan.
+"piece by piece": a piece that brings in a hard fault is written again. "free": without the schema. "no plan": objects at once.
+"synthesiser": the rule-based rooms themselves, the upper reference. Definitions: `layout.metrics`.
 
 {table}
 
@@ -47,54 +48,50 @@ with a published one.
 ## Training
 
 {training}
-Train on or again: `rewright train layout/sft/rooms_cpu`.
+Train on or again: `rewright train layout/sft/rooms_cpu`, then `layout/dpo/rooms_cpu_stage1` and `_stage2`.
 
 ## Limits
 
-English requests close to the templates; categories of `layout.catalogue` only; rooms of four types up to 7.6 m. Relations in a request
-are followed as far as the table says and are not checked at generation. Numbers above 1000 cm were never seen.
+English requests close to the templates; categories of `layout.catalogue` only; rooms of four types up to 9 m, mostly rectangles. Relations
+in a request are followed as far as the table says and are not checked at generation. Numbers above 1200 cm have no token.
 """
 
 
 def card(
-    run: Mapping[str, Any],
-    steps: int,
-    losses: Sequence[tuple[int, float]],
-    figures: Mapping[str, Any],
-    size: Mapping[str, Any],
+    runs: Sequence[Path], evaluation: Mapping[str, Any], size: Mapping[str, Any], notes: Sequence[str] = ()
 ) -> str:
-    """The README of the model, from run.json, the steps it was trained, (step, validation loss) pairs, and the figures of `recipes.layout_measure`."""
-    found = {name: value for name, value in figures.items() if name != "of"}
+    """The README of the model, from the folders of its runs in their order and evaluation.json of `rewright evaluate --suite layout`."""
+    arms, settings = evaluation["synthetic"]["arms"], evaluation["settings"]
+    found = {
+        name: {figure: interval["mean"] for figure, interval in arm["figures"].items() if interval}
+        for name, arm in arms.items()
+    }
     shown = [c for c in COLUMNS if any(c in row for row in found.values())]
-    lines = ["| figure | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+    lines = ["| arm | " + " | ".join(COLUMNS[c] for c in shown) + " |", "|---" * (len(shown) + 1) + "|"]
     lines += [
-        f"| {COLUMNS[c]} | " + " | ".join(_cell(row.get(c)) for row in found.values()) + " |" for c in shown
+        f"| {name} | " + " | ".join(_cell(row.get(c)) for c in shown) + " |" for name, row in found.items()
     ]
-    of = figures["of"]
     return _TEXT.format(
         **size,
-        n=next(iter(found.values()))["n"],
-        temperature=of["temperature"],
-        command=f"python -m recipes.layout_measure --rooms {of['rooms']} --temperature {of['temperature']} --seed {of['seed']}"
-        + (f" --best-of {of['best_of']}" if of["best_of"] else ""),
+        n=4 * settings["rooms"],
+        temperature=settings["temperature"],
+        command=f"rewright evaluate --suite layout --rooms {settings['rooms']} --seeds {settings['seeds']} --best-of {settings['best_of']}",
         table="\n".join(lines),
-        training=_training(run, steps, losses),
+        training="\n".join([*map(trained, runs), *notes]) + "\n",
     )
 
 
-def _training(run: Mapping[str, Any], steps: int, losses: Sequence[tuple[int, float]]) -> str:
-    config = run["config"]
+def trained(run: Path) -> str:
+    """One run in a line: what it was, how long, and the validation losses on the way."""
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    config, result = record["config"], record.get("result") or {}
     batch = config["per_device_train_batch_size"] * config["gradient_accumulation_steps"]
-    whole = steps == config["max_steps"]
-    state = (
-        "the whole run"
-        if whole
-        else "a checkpoint of a run that was still going on, its learning rate not yet lowered"
-    )
-    told = ", ".join(f"{step}: {loss:.3f}" for step, loss in losses if step <= steps)
+    what = "fresh rooms" if record["recipe"] == "layout_sft" else "pairs"
+    losses = ", ".join(f"{step}: {loss:.3f}" for step, loss in validation_losses(run))
+    planned = f" of {config['max_steps']} planned" if config["max_steps"] > 0 else ""
     return (
-        f"{steps} of {config['max_steps']} steps of {batch} fresh rooms on {run['machine']['threads']} thread of a CPU: {state}.\n"
-        f"Validation loss in nats a token by steps: {told or 'not yet measured'}.\n"
+        f"- `{run.name}` ({record['recipe']}): {result.get('steps', 'stopped')} steps{planned} of {batch} {what}, learning rate "
+        f"{config['learning_rate']:g}, {record['machine']['threads']} CPU threads. Validation loss by steps: {losses or 'not taken'}."
     )
 
 
@@ -107,14 +104,6 @@ def validation_losses(run: Path) -> list[tuple[int, float]]:
     from recipes.run_record import MetricsLog
 
     return [(int(r["step"]), r["eval_loss"]) for r in MetricsLog(run).rows() if "eval_loss" in r]
-
-
-def steps_of(run: Mapping[str, Any], model: Path) -> int:
-    """Training steps behind the weights in a folder: a checkpoint's own, else those of the finished run."""
-    from recipes.resume import state_of
-
-    state = state_of(model)
-    return state["global_step"] if state is not None else run["result"]["steps"]
 
 
 def install(model: Path, target: Path) -> dict[str, Any]:
@@ -136,16 +125,23 @@ def install(model: Path, target: Path) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m recipes.layout_card", description=__doc__.split("\n")[0])
-    parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
-    parser.add_argument("--model", type=Path, help="the model's folder (default: RUN/layout_lm)")
-    parser.add_argument("--figures", type=Path, required=True, help="what layout_measure --output wrote")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        action="append",
+        required=True,
+        help="folder of a training run; once for each, in order",
+    )
+    parser.add_argument("--model", type=Path, help="the model's folder (default: layout_lm of the last run)")
+    parser.add_argument(
+        "--figures", type=Path, required=True, help="evaluation.json of rewright evaluate --suite layout"
+    )
+    parser.add_argument("--note", action="append", default=[], help="a line more on the training")
     parser.add_argument("--output", type=Path, default=EMBEDDED, help=f"default: {EMBEDDED.name} of the zoo")
     args = parser.parse_args(argv)
-    record = json.loads((args.run / "run.json").read_text(encoding="utf-8"))
     figures = json.loads(args.figures.read_text(encoding="utf-8"))
-    model = args.model or args.run / "layout_lm"
-    size = install(model, args.output)
-    text = card(record, steps_of(record, model), validation_losses(args.run), figures, size)
+    size = install(args.model or args.run[-1] / "layout_lm", args.output)
+    text = card(args.run, figures, size, args.note)
     (args.output / "README.md").write_text(text, encoding="utf-8")
     remark(f"wrote {args.output}")
     return 0
