@@ -24,7 +24,7 @@ from recipes.layout_sets import Asked, Store
 from recipes.terminal import Ticker, batches
 
 CHUNK = 64  # requests answered in one call, of like length
-TRIES = 6  # of a piece, where pieces are looked at one by one
+TRIES = 8  # of a piece, where pieces are looked at one by one
 WAYS = {  # how answers are decoded: (plan, constrained, tries of a piece)
     "constrained": (True, True, 1),
     "free": (True, False, 1),

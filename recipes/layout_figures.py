@@ -34,7 +34,7 @@ SINGLE, REPAIRED = "single sample", "single sample, repaired"
 ABOUT = {
     SINGLE: "plan first, held to the schema and the words; no choice, no repair",
     REPAIRED: "the same answers after repair that knows only the words",
-    "piece by piece": "a piece that brings a hard fault into the room is written again before the next, up to five times; no repair",
+    "piece by piece": "a piece that brings a hard fault into the room is written again before the next, up to seven times; no repair",
     "free": "the same requests, decoding not held to the schema",
     "no plan": "held to the schema, objects without a plan before them",
     "area + sized objects": "OptiScene's contract: the request gives the area and every object with its size",

@@ -39,7 +39,14 @@ def examples(count: int, seed: int = SEED) -> list[Any]:
 
 
 def read(
-    backend: Any, rows: Sequence[Any], *, plan: bool, constrained: bool, temperature: float, seed: int
+    backend: Any,
+    rows: Sequence[Any],
+    *,
+    plan: bool,
+    constrained: bool,
+    temperature: float,
+    seed: int,
+    tries: int = 1,
 ) -> tuple[list[Any], float]:
     """(one candidate per row, seconds a room), the rows of like length answered together."""
     from layout.generate import Job, answers, candidate
@@ -48,7 +55,9 @@ def read(
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].completion))
     jobs = [Job(Scene(room=rows[i].scene.room), rows[i].request) for i in order]
     began = time.perf_counter()
-    texts = answers(backend, jobs, plan=plan, constrained=constrained, temperature=temperature, seed=seed)
+    texts = answers(
+        backend, jobs, plan=plan, constrained=constrained, temperature=temperature, seed=seed, tries=tries
+    )
     seconds = (time.perf_counter() - began) / len(rows)
     found = dict(zip(order, texts, strict=True))
     return [candidate(found[i], r.scene.room, r.instruction.spec) for i, r in enumerate(rows)], seconds
@@ -69,13 +78,17 @@ def measure(candidates: Sequence[Any], rows: Sequence[Any], *, mend: bool = Fals
     return found
 
 
-def best_of(n: int, backend: Any, rows: Sequence[Any], *, temperature: float, seed: int) -> list[Any]:
-    """For every row the least faulty of n answers, by a validator that knows only the request's words."""
+def best_of(
+    n: int, backend: Any, rows: Sequence[Any], *, temperature: float, seed: int, tries: int = 1
+) -> tuple[list[Any], list[Any]]:
+    """(the first, the least faulty) of n answers for every row, by a validator that knows only the request's words."""
     from layout.generate import candidate, spec_of
     from layout.repair import cost
 
     drawn = [
-        read(backend, rows, plan=True, constrained=True, temperature=temperature, seed=seed + k)[0]
+        read(backend, rows, plan=True, constrained=True, temperature=temperature, seed=seed + k, tries=tries)[
+            0
+        ]
         for k in range(n)
     ]
     chosen = []
@@ -87,7 +100,7 @@ def best_of(n: int, backend: Any, rows: Sequence[Any], *, temperature: float, se
             default=0,
         )
         chosen.append(options[place])
-    return chosen
+    return drawn[0], chosen
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,6 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--temperature", type=float, default=0.8, help="of sampling (default 0.8)")
     parser.add_argument("--seed", type=int, default=0, help="of the answers (default 0)")
     parser.add_argument("--best-of", type=int, default=0, help="also choose from so many answers")
+    parser.add_argument(
+        "--tries", type=int, default=1, help="with --best-of: also piece by piece, with so many tries"
+    )
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     args = parser.parse_args(argv)
     from recipes.layout_generate import load_backend
@@ -116,7 +132,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     bare, seconds = read(backend, rows, plan=False, constrained=True, **sampled)
     report["no plan"] = measure(bare, rows) | {"seconds": seconds}
     if args.best_of:
-        report[f"best of {args.best_of}"] = measure(best_of(args.best_of, backend, rows, **sampled), rows)
+        report[f"best of {args.best_of}"] = measure(best_of(args.best_of, backend, rows, **sampled)[1], rows)
+        if args.tries > 1:
+            first, best = best_of(args.best_of, backend, rows, tries=args.tries, **sampled)
+            report["piece by piece"] = measure(first, rows)
+            report[f"best of {args.best_of}, piece by piece"] = measure(best, rows)
+            report[f"best of {args.best_of}, piece by piece, repaired"] = measure(best, rows, mend=True)
     report["synthesiser"] = measure([_reference(r) for r in rows], rows)
     if args.output is not None:
         of = {"rooms": args.rooms, "best_of": args.best_of, **sampled}
