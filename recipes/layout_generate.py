@@ -86,8 +86,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tries",
         type=int,
-        default=8,
-        help="times a piece that brings a hard fault into the room is written before the next; 1 writes a room at once (default 8)",
+        default=4,
+        help="times a piece that brings a hard fault into the room is written before the next; 1 writes a room at once (default 4)",
     )
 
 

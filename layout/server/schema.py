@@ -60,7 +60,7 @@ class LayoutRequest(Strict):
     seed: Seed = 0
     plan: bool = Field(default=True, description="let the model plan before it writes coordinates")
     repair: Repair = True
-    tries: Tries = 8
+    tries: Tries = 4
     temperature: Temperature = 0.8
     svg: Svg = False
     stream: Stream = False
@@ -98,7 +98,7 @@ class EditRequest(Strict):
     n: Answers = 8
     seed: Seed = 0
     repair: Repair = True
-    tries: Tries = 8
+    tries: Tries = 4
     temperature: Temperature = 0.8
     svg: Svg = False
     stream: Stream = False
