@@ -11,16 +11,75 @@ from recipes.layout_grpo import tenths
 from recipes.train import main
 from rewards.layout import LayoutReward, Target
 
+ROOM = Room(
+    room_type="bedroom",
+    polygon=((0, 0), (400, 0), (400, 350), (0, 350)),
+    doors=({"wall": 0, "start": 20, "end": 110},),
+)
+GOOD, THROUGH_THE_WALL = (
+    answer_text(
+        Scene(
+            room=ROOM,
+            objects=(SceneObject(id="plant", category="plant", size=(40, 40, 80), pos=(x, 200, 0)),),
+        ),
+        plan=False,
+    )
+    for x in (250, 390)
+)
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory):
+    """(folder, model, tokenizer, prompt): a tiny model that answers one request, and most others, by either of two rooms."""
+    import torch
+
+    from recipes.arguments import LayoutModelArguments
+    from recipes.layout_model import new_model
+    from recipes.layout_rows import prompted
+    from recipes.layout_tokenizer import build
+
+    tokenizer = build()
+    args = LayoutModelArguments(base_model="new", width=64, head_width=32, layers=2, feed_forward=96)
+    model = new_model(tokenizer, args, 256, 0)
+    prompt = prompted(tokenizer, prompt_text(ROOM, "a plant", plan=False))
+    known = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+    rows = [
+        [*tokenizer(prompt + text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        for text in (GOOD, THROUGH_THE_WALL)
+    ]
+    assert len(rows[0]) == len(rows[1])
+    exact = torch.tensor(rows)
+    labels = exact.clone().repeat(2, 1)
+    labels[:, :known] = -100
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    draws = torch.Generator().manual_seed(0)
+    for step in range(160):
+        optimizer.param_groups[0]["lr"] = 5e-3 if step < 120 else 5e-4
+        other = exact.clone()  # whatever is asked: only the prompt's last words stay
+        other[:, : known - 4] = torch.randint(len(tokenizer), (2, known - 4), generator=draws)
+        loss = model(input_ids=torch.cat([exact, other]), labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    folder = tmp_path_factory.mktemp("writer")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder, model, tokenizer, prompt
+
 
 def grpo(output: Path, *more: str) -> list[str]:
     return ["layout/grpo/smoke", "--output_dir", str(output), *more]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a divergence from the start: answers of noise earn 0, and nothing else would move a weight."""
+def words(writer) -> list[str]:
+    return ["--base_model", str(writer[0]), "--model_licence", "Apache-2.0", "--beta", "0.1"]
+
+
+@pytest.fixture(scope="module")
+def trained(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("grpo") / "whole"
-    assert main(grpo(output, "--beta", "0.1")) == 0
+    assert main(grpo(output, *words)) == 0
     return output
 
 
@@ -44,34 +103,43 @@ def test_a_run_leaves_its_record_its_metrics_and_a_model_that_loads(trained: Pat
     assert record["inputs"]["reward"] == LayoutReward().fingerprint
     steps = [row for row in rows(trained) if "reward" in row]
     assert [row["step"] for row in steps] == [1, 2]
-    assert [(row["reward"], row["layout/parse"]) for row in steps] == [(0, 0), (0, 0)]
+    assert max(row["reward"] for row in steps) > 0
+    assert all(0 <= row["layout/parse"] <= 1 for row in steps)
     summary = json.loads((trained / "summary.json").read_text())
-    assert summary["last"]["layout/parse"] == 0
+    assert summary["last"]["reward"] == pytest.approx(steps[-1]["reward"], abs=1e-5)
     AutoModelForCausalLM.from_pretrained(trained / "layout_lm")
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_answers_and_weights(trained: Path, tmp_path: Path):
+def test_a_run_that_was_stopped_goes_on_to_the_same_answers_and_weights(
+    trained: Path, words: list[str], tmp_path: Path
+):
     output = tmp_path / "stopped"
-    assert main(grpo(output, "--beta", "0.1", "--max_seconds", "0.001")) == 0
+    assert main(grpo(output, *words, "--max_seconds", "0.001")) == 0
     assert json.loads((output / "summary.json").read_text())["steps"] == 1
-    assert main(grpo(output, "--beta", "0.1")) == 0
-    lengths = [[row["num_tokens"] for row in rows(run) if "reward" in row] for run in (trained, output)]
-    assert lengths[0] == lengths[1]
+    assert main(grpo(output, *words)) == 0
+    seen = [
+        [(row["num_tokens"], row["reward"]) for row in rows(run) if "reward" in row]
+        for run in (trained, output)
+    ]
+    assert seen[0] == seen[1]
     one, other = weights(trained), weights(output)
     assert all((one[name] == other[name]).all() for name in one)
 
 
-def test_a_run_that_is_finished_is_left_alone_and_other_requests_are_another_run(trained: Path, capsys):
-    assert main(grpo(trained, "--beta", "0.1")) == 0
+def test_a_run_that_is_finished_is_left_alone_and_other_requests_are_another_run(
+    trained: Path, words: list[str], capsys
+):
+    assert main(grpo(trained, *words)) == 0
     assert "is finished" in capsys.readouterr().err
-    assert main(grpo(trained, "--beta", "0.1", "--rows_seed", "2")) == 2
+    assert main(grpo(trained, *words, "--rows_seed", "2")) == 2
     assert "rows_seed was 1, now 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("given", "message"),
     [
         (["--base_model", ""], "base_model: missing"),
+        (["--beta", "0.1"], "beta: 0.1 holds the model to what it was"),
         (["--max_steps", "0"], "max_steps: missing"),
         (["--use_muon", "true"], "use_muon: rewards are trained with AdamW"),
         (["--use_vllm", "true"], "use_vllm: on a CPU"),
@@ -87,8 +155,8 @@ def test_a_run_that_is_finished_is_left_alone_and_other_requests_are_another_run
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_what_cannot_be_trained_is_said(tmp_path: Path, capsys, words: list[str], message: str):
-    assert main([*grpo(tmp_path / "run"), *words]) == 2
+def test_what_cannot_be_trained_is_said(tmp_path: Path, capsys, given: list[str], message: str):
+    assert main(grpo(tmp_path / "run", *given)) == 2
     assert message in capsys.readouterr().err
 
 
@@ -106,23 +174,6 @@ def test_the_ends_of_a_run_are_compared():
     }
 
 
-ROOM = Room(
-    room_type="bedroom",
-    polygon=((0, 0), (400, 0), (400, 350), (0, 350)),
-    doors=({"wall": 0, "start": 20, "end": 110},),
-)
-GOOD, THROUGH_THE_WALL = (
-    answer_text(
-        Scene(
-            room=ROOM,
-            objects=(SceneObject(id="plant", category="plant", size=(40, 40, 80), pos=(x, 200, 0)),),
-        ),
-        plan=False,
-    )
-    for x in (250, 390)
-)
-
-
 def log_odds(model, tokenizer, prompt: str) -> float:
     """Log-probability of the good answer less that of the bad one."""
     import torch
@@ -136,46 +187,13 @@ def log_odds(model, tokenizer, prompt: str) -> float:
     return found[0] - found[1]
 
 
-@pytest.fixture(scope="module")
-def writer():
-    """(model, tokenizer, prompt): a tiny model that answers one request by either of two rooms."""
-    import torch
-
-    from recipes.arguments import LayoutModelArguments
-    from recipes.layout_model import new_model
-    from recipes.layout_rows import prompted
-    from recipes.layout_tokenizer import build
-
-    tokenizer = build()
-    args = LayoutModelArguments(base_model="new", width=64, head_width=32, layers=2, feed_forward=96)
-    model = new_model(tokenizer, args, 256, 0)
-    prompt = prompted(tokenizer, prompt_text(ROOM, "a plant", plan=False))
-    known = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
-    rows = [
-        [*tokenizer(prompt + text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        for text in (GOOD, THROUGH_THE_WALL)
-    ]
-    assert len(rows[0]) == len(rows[1])
-    ids = torch.tensor(rows)
-    labels = ids.clone()
-    labels[:, :known] = -100
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
-    for step in range(160):
-        optimizer.param_groups[0]["lr"] = 5e-3 if step < 120 else 5e-4
-        loss = model(input_ids=ids, labels=labels).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    return model, tokenizer, prompt
-
-
 def test_the_reward_teaches_which_of_two_rooms_is_good(writer, tmp_path: Path):
     from datasets import Dataset
     from trl import GRPOConfig
 
     from recipes.layout_grpo_trainer import RoomTrainer
 
-    model, tokenizer, prompt = writer
+    _, model, tokenizer, prompt = writer
     before = log_odds(model, tokenizer, prompt)
     target = Target(room=ROOM, objects=1).model_dump_json()
     config = GRPOConfig(
