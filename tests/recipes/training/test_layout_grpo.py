@@ -30,7 +30,7 @@ GOOD, THROUGH_THE_WALL = (
 
 @pytest.fixture(scope="module")
 def writer(tmp_path_factory: pytest.TempPathFactory):
-    """(folder, model, tokenizer, prompt): a tiny model that answers one request, and most others, by either of two rooms."""
+    """(folder, model, tokenizer, prompt): a tiny model that answers one request by either of two rooms, and others by something near."""
     import torch
 
     from recipes.arguments import LayoutModelArguments
@@ -48,16 +48,13 @@ def writer(tmp_path_factory: pytest.TempPathFactory):
         for text in (GOOD, THROUGH_THE_WALL)
     ]
     assert len(rows[0]) == len(rows[1])
-    exact = torch.tensor(rows)
-    labels = exact.clone().repeat(2, 1)
+    ids = torch.tensor(rows)
+    labels = ids.clone()
     labels[:, :known] = -100
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
-    draws = torch.Generator().manual_seed(0)
     for step in range(160):
         optimizer.param_groups[0]["lr"] = 5e-3 if step < 120 else 5e-4
-        other = exact.clone()  # whatever is asked: only the prompt's last words stay
-        other[:, : known - 4] = torch.randint(len(tokenizer), (2, known - 4), generator=draws)
-        loss = model(input_ids=torch.cat([exact, other]), labels=labels).loss
+        loss = model(input_ids=ids, labels=labels).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -73,7 +70,9 @@ def grpo(output: Path, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def words(writer) -> list[str]:
-    return ["--base_model", str(writer[0]), "--model_licence", "Apache-2.0", "--beta", "0.1"]
+    """With weight decay: answers near a room are none, all earn 0, and nothing else moves a weight."""
+    base = ["--base_model", str(writer[0]), "--model_licence", "Apache-2.0"]
+    return [*base, "--beta", "0.1", "--weight_decay", "0.1"]
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +102,7 @@ def test_a_run_leaves_its_record_its_metrics_and_a_model_that_loads(trained: Pat
     assert record["inputs"]["reward"] == LayoutReward().fingerprint
     steps = [row for row in rows(trained) if "reward" in row]
     assert [row["step"] for row in steps] == [1, 2]
-    assert max(row["reward"] for row in steps) > 0
-    assert all(0 <= row["layout/parse"] <= 1 for row in steps)
+    assert all(0 <= row["reward"] <= row["layout/parse"] <= 1 for row in steps)
     summary = json.loads((trained / "summary.json").read_text())
     assert summary["last"]["reward"] == pytest.approx(steps[-1]["reward"], abs=1e-5)
     AutoModelForCausalLM.from_pretrained(trained / "layout_lm")
