@@ -133,6 +133,22 @@ def test_a_run_that_is_finished_is_left_alone_and_other_requests_are_another_run
     assert "rows_seed was 1, now 2" in capsys.readouterr().err
 
 
+def test_a_watched_run_furnishes_rooms_and_keeps_the_figures_of_training_apart(
+    words: list[str], tmp_path: Path
+):
+    output = tmp_path / "watched"
+    watch = ["--watch_rooms", "1", "--watch_batch", "1", "--eval_strategy", "steps", "--eval_steps", "1"]
+    assert main(grpo(output, *words, *watch, "--max_steps", "1")) == 0
+    seen = [row for row in rows(output) if "eval_badness" in row]
+    assert [row["step"] for row in seen] == [0, 1]
+    assert all(row["eval_parse"] == 1 and "reward" not in row for row in seen)
+    assert [row["step"] for row in rows(output) if "layout/parse" in row] == [1]
+    summary = json.loads((output / "summary.json").read_text())
+    better = seen[1]["eval_badness"] < seen[0]["eval_badness"]
+    assert summary["best_step"] == (1 if better else 0)
+    assert summary["start"]["objects"] == seen[0]["eval_objects"]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
