@@ -215,6 +215,10 @@ def check(model_args: Any, data: Any, config: Any) -> None:
         raise ConfigError(
             "base_model: missing; give layout (embedded), the layout_lm folder of a run, or a hub id"
         )
+    if config.beta and model_args.base_model == "new":
+        raise ConfigError(
+            f"beta: {config.beta:g} holds the model to what it was, which is noise for new; give 0"
+        )
     if config.max_steps < 1:
         raise ConfigError("max_steps: missing; a GRPO run needs its number of optimizer steps")
     if model_args.use_muon:
