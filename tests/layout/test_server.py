@@ -187,7 +187,7 @@ def test_without_a_model_rooms_are_503_and_edits_are_searched():
 
 def test_more_than_may_wait_are_turned_away_and_who_leaves_frees_the_model():
     model = Waiting([answer_text(SCENE)])
-    asked = {"request": "a bedroom", "room": ROOM, "n": 1, "stream": True}
+    asked = {"request": "a bedroom", "room": ROOM, "n": 1, "tries": 1, "stream": True}
     with served(LayoutService(model, max_waiting=1)) as http:
         with http.stream("POST", "/v1/layouts", json=asked):
             assert model.started.wait(20)

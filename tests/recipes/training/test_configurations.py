@@ -167,7 +167,7 @@ def test_a_bad_value_gets_one_message(
         (b"\xff\xfe\x00", "is not a text file"),
         (
             b"output_dir: x\n",
-            "recipe: None is not one of diffusion_pref, generator, layout_dpo, layout_sft, rewriter_grpo, rewriter_sft",
+            "recipe: None is not one of diffusion_pref, generator, layout_dpo, layout_grpo, layout_sft, rewriter_grpo, rewriter_sft",
         ),
         (b"recipe: rewriter_grop\n", "did you mean 'rewriter_grpo'?"),
     ],
