@@ -22,6 +22,7 @@ _EPILOG = """
 examples:
   rewright serve                                     the newest rewriter in runs/, on 127.0.0.1:8000
   rewright serve --adapter runs/demo/rewriter --port 9000
+  rewright serve --adapter none                      rooms alone, without a rewriter
   curl -s localhost:8000/v1/rewrite -H 'content-type: application/json' -d '{"prompt": "a couple of crimson discs"}'
   curl -s localhost:8000/v1/layouts -H 'content-type: application/json' -d '{"request": "a bedroom with a desk", "size": "3.4x3.6"}'
 """
@@ -35,7 +36,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--adapter", help="the rewriter's folder (default: the newest runs/*/rewriter)")
+    parser.add_argument(
+        "--adapter", help="the rewriter's folder (default: the newest runs/*/rewriter), or none: rooms alone"
+    )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine only)"
     )
@@ -61,9 +64,14 @@ def run(args: argparse.Namespace) -> int:
     if not 1 <= args.port <= 65535:
         raise ValueError(f"--port {args.port}: give a number from 1 to 65535")
     check_port(args.host, args.port)  # before the model: loading takes seconds
-    folder = rewriter_folder(args.adapter)
-    remark(f"loading {folder}")
-    rewriter = Rewriter.from_pretrained(str(folder), backend=args.backend)
+    rewriter = None
+    if args.adapter != "none":
+        try:
+            folder = rewriter_folder(args.adapter)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}; --adapter none serves rooms alone") from error
+        remark(f"loading {folder}")
+        rewriter = Rewriter.from_pretrained(str(folder), backend=args.backend)
     rooms = build_router(layout_service(args.layout_model))
     at = f"http://{args.host}:{args.port}"
     remark(f"POST {at}/v1/rewrite    POST {at}/v1/layouts    POST {at}/v1/layouts/edit    GET {at}/health")

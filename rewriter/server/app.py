@@ -51,7 +51,7 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
-def serve(rewriter: Rewriter, *, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
+def serve(rewriter: Rewriter | None, *, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
     """Serve until interrupted."""
     import uvicorn
 

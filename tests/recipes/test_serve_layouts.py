@@ -28,3 +28,38 @@ async def test_both_routers_are_in_one_application():
         assert (await http.get("/v1/layouts")).json()["status"] == "no model"
         paths = (await http.get("/openapi.json")).json()["paths"]
         assert {"/v1/rewrite", "/v1/layouts", "/v1/layouts/edit"} <= set(paths)
+
+
+def test_rooms_are_served_without_a_rewriter(tmp_path):
+    """The command in a folder without a rewriter: it says how to go on without one, and does."""
+    import socket
+    import subprocess
+    import sys
+    import time
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "recipes.cli", "serve", "--port", port]
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert refused.returncode != 0
+    assert "--adapter none serves rooms alone" in refused.stderr
+    server = subprocess.Popen([*command, "--adapter", "none"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        reply = None
+        for _ in range(600):
+            assert server.poll() is None
+            try:
+                reply = httpx.get(f"http://127.0.0.1:{port}/v1/layouts", timeout=5)
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        assert reply is not None
+        assert (reply.json()["status"], reply.json()["model"]) == ("ok", "rooms_llama")
+        body = {"request": "a bathroom", "size": "2.4x2.8", "n": 1, "tries": 1}
+        made = httpx.post(f"http://127.0.0.1:{port}/v1/layouts", json=body, timeout=120)
+        assert made.status_code == 200
+        assert made.json()["scene"]["objects"]
+    finally:
+        server.terminate()
+        server.wait(20)
