@@ -1,7 +1,7 @@
 """Furniture written piece by piece, each looked at before the next: one that brings a hard fault into the room is written again.
 
-The validator sees what is there so far, so a mistake costs one piece and not the room. Nothing is moved: every piece is the model's own. How
-many were written again is counted, because a room got this way is not a single sample.
+The validator sees what is there so far, so a mistake costs one piece and not the room. Nothing is moved: every piece is the model's own. A room
+got this way is not a single sample, and is to be reported apart.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ class Writing:
     items: Sequence[dict[str, Any]]
     pieces: list[str] = field(default_factory=list)
     cost: tuple[int, float] = (0, 0.0)
-    again: int = 0
 
     @property
     def text(self) -> str:
@@ -95,8 +94,6 @@ def write(
             todo = [i for i in todo if best[i][0][0] > waiting[i].cost[0]]
             if not todo:
                 break
-            for i in todo:
-                waiting[i].again += attempt + 1 < tries
         for i, w in enumerate(waiting):
             w.cost = best[i][0]
             w.pieces.append(best[i][1])

@@ -90,7 +90,7 @@ def trained(run: Path) -> str:
     losses = ", ".join(f"{step}: {loss:.3f}" for step, loss in validation_losses(run))
     planned = f" of {config['max_steps']} planned" if config["max_steps"] > 0 else ""
     return (
-        f"- `{run.name}` ({record['recipe']}): {result.get('steps', 'stopped')} steps{planned} of {batch} {what}, learning rate "
+        f"- `{run.name}` ({record['recipe']}): {result['steps'] if result else 'stopped before its'} steps{planned} of {batch} {what}, learning rate "
         f"{config['learning_rate']:g}, {record['machine']['threads']} CPU threads. Validation loss by steps: {losses or 'not taken'}."
     )
 
