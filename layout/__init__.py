@@ -7,12 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from layout.answer_schema import answer_schema
     from layout.checks import check
     from layout.instructions import Instruction, instruct
     from layout.parse import Parsed, ParseFailure
     from layout.report import Report, Violation
     from layout.schema import Door, Room, Scene, SceneObject, Spec, Window
-    from layout.serialise import answer_schema, answer_text, prompt_text
+    from layout.serialise import answer_text, prompt_text
 
 _EXPORTS = {
     "Door": "layout.schema",
@@ -26,7 +27,7 @@ _EXPORTS = {
     "Spec": "layout.schema",
     "Violation": "layout.report",
     "Window": "layout.schema",
-    "answer_schema": "layout.serialise",
+    "answer_schema": "layout.answer_schema",
     "answer_text": "layout.serialise",
     "check": "layout.checks",
     "instruct": "layout.instructions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,14 +17,26 @@ class Constraint:
     ebnf: str | None = None
 
 
+class Guide(Protocol):
+    """Follows a text while it is written: `options` are the texts of which one comes next (none: the end), `take` says which it was."""
+
+    def options(self) -> list[str]: ...
+
+    def take(self, text: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class Asked:
-    """One text to be completed: the user's prompt, how the answer begins, and what may follow (None: anything)."""
+    """One text to be completed: the user's prompt, how the answer begins, and what may follow (None: anything).
+
+    `guide` begins what holds the text instead of a constraint; only a backend that `follows` guides is asked so.
+    """
 
     prompt: str
     begun: str
     constraint: Constraint | None
     max_tokens: int
+    guide: Callable[[], Guide] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,8 @@ class Step:
 
 
 class Backend(Protocol):
-    """A layout model. `complete` returns what follows `begun` for each of the texts, without the end token."""
+    """A layout model. `complete` returns what follows `begun` for each of the texts, without the end token; `follows` says whether it heeds guides."""
+
+    follows: bool
 
     def complete(self, asked: Sequence[Asked], *, temperature: float, seed: int) -> list[str]: ...

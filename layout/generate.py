@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from layout import stepwise
+from layout.answer_schema import answer_schema
 from layout.asking import Asked, Backend, Constraint, Step
 from layout.catalogue import CATALOGUE, using
 from layout.checks import check
@@ -29,7 +30,6 @@ from layout.schema import CountSpec, Room, Scene, SceneObject, Spec
 from layout.serialise import (
     MAX_OBJECTS,
     PLAN_CHARACTERS,
-    answer_schema,
     ids_in_plan,
     mentioned,
     object_json,
@@ -111,13 +111,15 @@ def generate(
     temperature: float = TEMPERATURE,
     seed: int = 0,
     tries: int = 1,
+    space: bool = True,
     progress: Callable[[Step], None] | None = None,
 ) -> Generated:
     """Furnish `room` as `request` says, with the best of `n` answers.
 
     `keep` are pieces that are there already: the answer begins with them, and they keep their pose exactly. `constrained` False lets the
-    model write what it likes; `tries` above one writes a faulty piece again before the next (`layout.stepwise`). The same arguments give the
-    same answers on the same backend. Raises ValueError for an empty request, n below 1, kept pieces that make no scene, or what no room like
+    model write what it likes; `space` False holds it to the schema of the plan and the room alone, and no longer to the space that is left;
+    `tries` above one writes a faulty piece again before the next (`layout.stepwise`). The same arguments give the same answers on the same
+    backend. Raises ValueError for an empty request, n below 1, kept pieces that make no scene, or what no room like
     this can have (`layout.request.refuse`).
 
     Within `layout.catalogue.using`, own categories may be asked for; pieces of a category with products come in a product's size.
@@ -144,6 +146,7 @@ def generate(
                 temperature=temperature,
                 seed=_seed(seed, f"part {k}") if k else seed,
                 tries=tries,
+                space=space,
                 progress=lambda step, k=k: say(_of_all(step, k, n)),
             )
     stays = frozenset(o.id for o in keep)
@@ -200,12 +203,14 @@ def answers(
     temperature: float = TEMPERATURE,
     seed: int = 0,
     tries: int = 1,
+    space: bool = False,
     progress: Callable[[Step], None] | None = None,
 ) -> list[str]:
     """One text of the wire for each job, of which many may be for one room.
 
-    With more than one of `tries`, a plan's pieces are written one by one, and one that brings a hard fault into the room is written again, so
-    often at most (`layout.stepwise`).
+    With `space`, the pieces of a plan are held to what the room and the pieces before leave free (`layout.places`): no rewriting, one pass. With
+    more than one of `tries`, they are written one by one, and one that brings a hard fault into the room is written again, so often at most
+    (`layout.stepwise`).
 
     The walls that plans number are counted from the south-west, as in training, wherever the room's own outline begins.
     """
@@ -225,25 +230,28 @@ def answers(
     say(Step("plans", total, total))
     say(Step("rooms", 0, total))
     asked = [_objects_asked(*parts) for parts in zip(jobs, drafts, plans, strict=True)]
-    if tries > 1:
-        writings = [_writing(job, a) for job, a in zip(jobs, asked, strict=True)]
-        stepwise.write(
-            backend, writings, tries=tries, temperature=temperature, seed=_seed(seed, "pieces"), progress=say
-        )
+    if tries > 1 or space:
+        writings = [_writing(job, a, space) for job, a in zip(jobs, asked, strict=True)]
+        how = {"temperature": temperature, "seed": _seed(seed, "pieces")}
+        if tries == 1 and backend.follows:
+            texts = stepwise.write_at_once(backend, writings, **how)
+        else:
+            stepwise.write(backend, writings, tries=tries, progress=say, **how)
+            texts = [w.text for w in writings]
         say(Step("rooms", total, total))
-        return [w.text for w in writings]
+        return texts
     rest = backend.complete(asked, temperature=temperature, seed=_seed(seed, "objects"))
     say(Step("rooms", total, total))
     return [a.begun + text for a, text in zip(asked, rest, strict=True)]
 
 
-def _writing(job: Job, asked: Asked) -> stepwise.Writing:
+def _writing(job: Job, asked: Asked, space: bool) -> stepwise.Writing:
     """The same question, to be answered piece by piece."""
     assert asked.constraint is not None
     assert asked.constraint.schema is not None
     opening = asked.constraint.before + "["
     items = asked.constraint.schema["prefixItems"]
-    return stepwise.Writing(job.kept.room, asked.prompt, asked.begun, opening, items)
+    return stepwise.Writing(job.kept.room, asked.prompt, asked.begun, opening, items, space)
 
 
 def _draft(job: Job, plan: bool, constrained: bool) -> Asked:

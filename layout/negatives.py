@@ -11,13 +11,14 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from layout.answer_schema import yaws
 from layout.checks import check
 from layout.defects import INJECTORS
 from layout.parse import Parsed, parse
 from layout.repair import carried
 from layout.report import SEVERITY, Report
 from layout.schema import Scene, Spec
-from layout.serialise import answer_text, yaws
+from layout.serialise import answer_text
 
 TRIES = 12  # candidates for one code before another is drawn
 NO_SPEC = Spec()

@@ -1,4 +1,4 @@
-"""Rooms as the text a language model reads and writes, and the JSON schema that holds its answer to what a room can be.
+"""Rooms as the text a language model reads and writes.
 
 The answer is one line of JSON without spaces; training, constrained decoding and parsing use these same bytes:
 
@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from layout.catalogue import CATALOGUE, Category, named, of_room
+from layout.catalogue import CATALOGUE, named
 from layout.instructions import plan_text
 from layout.schema import PLACES, Room, Scene, SceneObject
 
@@ -227,95 +227,3 @@ def _number_before(words: Sequence[str], i: int) -> int:
         if word.isdigit() and 0 < int(word) <= 20:
             return int(word)
     return 1
-
-
-def yaws(room: Room) -> list[int]:
-    """The yaws a schema offers: quarter turns, and the same off every oblique wall."""
-    return sorted(
-        {round(wall.yaw + turn) % 360 for wall in room.walls for turn in (0, 90, 180, 270)}
-        | {0, 90, 180, 270}
-    )
-
-
-def answer_schema(
-    room: Room, request: str = "", *, ids: Sequence[str] | None = None, plan: bool = True
-) -> dict[str, Any]:
-    """JSON schema of an answer for this room, for constrained decoding and for validation.
-
-    Without `ids`, objects may be any of the room's type and whatever else the request names, at least as many as it names. With `ids` (from
-    the model's own plan, `ids_in_plan`) the answer has exactly these objects in this order, each on what its category may be on. Every span
-    is within the room's bounding box. Only the user's text and the room go in; a hidden specification has no place here.
-    """
-    if ids is None:
-        wanted = mentioned(request)
-        names = [c.name for c in of_room(room.room_type)] + [
-            n for n in wanted if room.room_type not in CATALOGUE[n].rooms
-        ]
-        offered = [
-            f"{n}_{k}"
-            for n in names
-            if wanted.get(n) != 0
-            for k in range(1, max(MAX_PER_CATEGORY, wanted.get(n, 0)) + 1)
-        ]
-        item = _object_schema(room, {"enum": offered}, [*PLACES, *offered], None)
-        least = min(sum(wanted.values()), MAX_OBJECTS)
-        objects: dict[str, Any] = {"type": "array", "items": item, "minItems": least, "maxItems": MAX_OBJECTS}
-    else:
-        items = []
-        for i, name in enumerate(ids):
-            entry = CATALOGUE.get(category_of(name))
-            carriers = [n for n in ids[:i] if entry is None or category_of(n) in entry.on]
-            places = [p for p in PLACES if entry is None or p in entry.on]
-            items.append(_object_schema(room, {"const": name}, [*places, *carriers] or list(PLACES), entry))
-        objects = {
-            "type": "array",
-            "prefixItems": items,
-            "items": False,
-            "minItems": len(ids),
-            "maxItems": len(ids),
-        }
-    properties: dict[str, Any] = {"plan": {"type": "string", "maxLength": PLAN_CHARACTERS}} if plan else {}
-    return _closed(properties | {"objects": objects})
-
-
-def _object_schema(
-    room: Room, name: dict[str, Any], places: Sequence[str], entry: Category | None
-) -> dict[str, Any]:
-    """Of one object: by its span at a quarter turn, by size and position at the other yaws that the room has."""
-    width, depth = room.extent
-    bounds = ((0, width), (0, depth), (0, room.height))
-    start = {"id": name, "on": {"enum": list(places)}}
-    square = [yaw for yaw in yaws(room) if yaw % 90 == 0]
-    oblique = [yaw for yaw in yaws(room) if yaw % 90]
-    span = _integers([bound for bound in bounds for _ in range(2)])
-    straight = _closed(start | {"yaw": {"enum": square}, "span": span})
-    if not oblique:
-        return straight
-    longest = max(room.extent)
-    sizes = ((1, longest), (1, longest), (1, room.height))
-    if entry is not None:
-        sizes = (entry.width, entry.depth, entry.height)
-    turned = {"yaw": {"enum": oblique}, "size": _integers(sizes), "pos": _integers(bounds)}
-    return {"anyOf": [straight, _closed(start | turned)]}
-
-
-def _integers(ranges: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """As many whole numbers as ranges."""
-    items = [{"type": "integer", "minimum": round(low), "maximum": round(high)} for low, high in ranges]
-    return {
-        "type": "array",
-        "prefixItems": items,
-        "items": False,
-        "minItems": len(items),
-        "maxItems": len(items),
-    }
-
-
-def _closed(properties: dict[str, Any]) -> dict[str, Any]:
-    """An object with exactly these properties, in this order."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from layout.answer_schema import piece_schema
 from layout.asking import Asked, Backend, Constraint, Step
 from layout.checks import check
+from layout.guide import RoomGuide
 from layout.parse import ParseFailure, parse
-from layout.schema import Room
+from layout.schema import Room, SceneObject
 from layout.serialise import category_of
 
 BOLDER = 0.15  # of the temperature, for every try before
@@ -30,6 +33,7 @@ class Writing:
     begun: str  # up to the plan's last word
     opening: str  # from there to the first piece
     items: Sequence[dict[str, Any]]
+    space: bool = False  # whether a piece is held to the space that those before it leave
     pieces: list[str] = field(default_factory=list)
     cost: tuple[int, float] = (0, 0.0)
 
@@ -37,15 +41,35 @@ class Writing:
     def text(self) -> str:
         return self.begun + self.opening + ",".join(self.pieces) + "]}"
 
-    def asked(self) -> Asked:
-        """The next piece; the name of the one after it, or the end, is written too: in training one token had both."""
+    def asked(self, *, follows: bool, whole: bool = False) -> Asked:
+        """The next piece; the name of the one after it, or the end, is written too: in training one token had both.
+
+        With a guide for a backend that `follows` one, which can also lead through all that is left, `whole`; with a schema for another.
+        """
         k = len(self.pieces)
         after = "]}" if k + 1 == len(self.items) else f',{{"id":"{category_of(_id(self.items[k + 1]))}'
-        if k == 0:
-            return Asked(self.prompt, self.begun, Constraint(self.opening, self.items[0], after), STEP_TOKENS)
         written = self.begun + self.opening + ",".join(self.pieces)
-        asked = Constraint("]},", self.items[k], after)
-        return Asked(self.prompt, written.removesuffix("]}"), asked, STEP_TOKENS)
+        begun, opening = (written.removesuffix("]}"), "]},") if k else (self.begun, self.opening)
+        objects = self._objects() if self.space else None
+        if objects is None:
+            return Asked(self.prompt, begun, Constraint(opening, self.items[k], after), STEP_TOKENS)
+        if not follows:
+            schema = piece_schema(self.room, _id(self.items[k]), objects, self.items[k])
+            return Asked(self.prompt, begun, Constraint(opening, schema, after), STEP_TOKENS)
+        ids = [_id(item) for item in self.items]
+        guide = partial(RoomGuide, self.room, ids, opening, objects, most=None if whole else 1)
+        tokens = STEP_TOKENS * (len(self.items) - k) if whole else STEP_TOKENS
+        return Asked(self.prompt, begun, None, tokens, guide)
+
+    def _objects(self) -> tuple[SceneObject, ...] | None:
+        read = parse('{"objects":[' + ",".join(self.pieces) + "]}", self.room)
+        return None if isinstance(read, ParseFailure) else read.scene.objects
+
+    def fill(self) -> None:
+        """Put down the next pieces whose schema has one value only: kept furniture is not asked for."""
+        while len(self.pieces) < len(self.items) and (fixed := _only_value(self.items[len(self.pieces)])):
+            self.cost = self.cost_with(fixed)
+            self.pieces.append(fixed)
 
     def cost_with(self, piece: str) -> tuple[int, float]:
         """Hard faults of the room so far and their size, with one more piece."""
@@ -65,14 +89,9 @@ def write(
     seed: int,
     progress: Callable[[Step], None],
 ) -> None:
-    """Write every room to its end, the n-th piece of all of them together; a piece is written at most `tries` times and the best is kept.
-
-    Pieces whose schema has one value only, kept furniture, are not asked for.
-    """
+    """Write every room to its end, the n-th piece of all of them together; a piece is written at most `tries` times and the best is kept."""
     for w in writings:
-        while len(w.pieces) < len(w.items) and (fixed := _only_value(w.items[len(w.pieces)])):
-            w.cost = w.cost_with(fixed)
-            w.pieces.append(fixed)
+        w.fill()
     last = max((len(w.items) for w in writings), default=0)
     for step in range(last):
         waiting = [w for w in writings if step < len(w.items) and len(w.pieces) == step]
@@ -82,13 +101,13 @@ def write(
         best: dict[int, tuple[tuple[int, float], str]] = {}
         todo = list(range(len(waiting)))
         for attempt in range(tries):
-            asked = [waiting[i].asked() for i in todo]
+            asked = [waiting[i].asked(follows=backend.follows) for i in todo]
             drawn = seed + 1_000 * step + attempt
             # What was wrong once is likely to be written again: later tries are bolder.
             bolder = temperature * (1 + BOLDER * attempt)
             texts = backend.complete(asked, temperature=bolder, seed=drawn)
-            for i, a, text in zip(todo, asked, texts, strict=True):
-                piece = _first_value(text.removeprefix(a.constraint.before if a.constraint else ""))
+            for i, text in zip(todo, texts, strict=True):
+                piece = _first_value(text[text.index("{") :])
                 found = waiting[i].cost_with(piece), piece
                 best[i] = min(best.get(i, found), found)
             todo = [i for i in todo if best[i][0][0] > waiting[i].cost[0]]
@@ -97,6 +116,22 @@ def write(
         for i, w in enumerate(waiting):
             w.cost = best[i][0]
             w.pieces.append(best[i][1])
+
+
+def write_at_once(
+    backend: Backend, writings: Sequence[Writing], *, temperature: float, seed: int
+) -> list[str]:
+    """Every room to its end in one go, for a backend that follows guides. Returns the texts."""
+    for w in writings:
+        w.fill()
+    asked = {
+        i: w.asked(follows=True, whole=True) for i, w in enumerate(writings) if len(w.pieces) < len(w.items)
+    }
+    rest = backend.complete(list(asked.values()), temperature=temperature, seed=seed)
+    texts = [w.text for w in writings]
+    for (i, a), text in zip(asked.items(), rest, strict=True):
+        texts[i] = a.begun + text
+    return texts
 
 
 def _id(item: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import layout
 from layout.generate import Asked, Constraint
+from recipes.layout_guiding import GuideMask, Spelling
 from recipes.layout_rows import prompted
 
 EMBEDDED = Path(layout.__file__).parent / "zoo" / "rooms_llama"
@@ -83,6 +84,7 @@ class TransformersBackend:
     """A layout model in this process. `lengths` are the tokens of the texts that it wrote last; `endless` lets it write on past its end."""
 
     endless = False
+    follows = True
 
     def __init__(self, model: Any, tokenizer: Any, *, batch: int = 16) -> None:
         import torch
@@ -90,6 +92,7 @@ class TransformersBackend:
 
         self.model, self.tokenizer, self.batch = model.eval(), tokenizer, batch
         self.lengths: list[int] = []
+        self._spelling = Spelling(tokenizer)
         info = TokenizerInfo.from_huggingface(
             tokenizer, vocab_size=model.config.vocab_size, stop_token_ids=[tokenizer.eos_token_id]
         )
@@ -136,7 +139,7 @@ class TransformersBackend:
         ids_BL, mask_BL = encoded["input_ids"], encoded["attention_mask"]
         # The grammars are compiled beside the pass over the prompts; the mask waits for them at the first token.
         with ThreadPoolExecutor(1) as aside:
-            mask = self._mask(asked, aside) if any(a.constraint for a in asked) else None
+            mask = self._mask(asked, aside)
             written = self.model.generate(
                 input_ids=ids_BL.to(self.model.device),
                 attention_mask=mask_BL.to(self.model.device),
@@ -152,8 +155,14 @@ class TransformersBackend:
         self.lengths += (new_BL != self.tokenizer.pad_token_id).sum(dim=1).tolist()
         return self.tokenizer.batch_decode(new_BL, skip_special_tokens=True)
 
-    def _mask(self, asked: Sequence[Asked], aside: Executor) -> GrammarMask:
+    def _mask(self, asked: Sequence[Asked], aside: Executor) -> GrammarMask | GuideMask | None:
         """One compilation a different constraint; equal ones are the same object when many answers to one request are wanted."""
+        guides = [a.guide for a in asked if a.guide is not None]
+        if guides:
+            assert len(guides) == len(asked), "all texts of a batch have a guide or none has"
+            return GuideMask([begin() for begin in guides], self._spelling, self.tokenizer.eos_token_id)
+        if not any(a.constraint for a in asked):
+            return None
         jobs: dict[int, Future[Any]] = {}
         for a in asked:
             if a.constraint is not None and id(a.constraint) not in jobs:
@@ -209,6 +218,7 @@ class VllmBackend:
     """A layout model in a vLLM engine in this process; many requests at once, or a model too large for transformers' speed."""
 
     endless = False  # as in `TransformersBackend`
+    follows = False  # its grammars are compiled before it writes
 
     def __init__(self, engine: Any, tokenizer: Any) -> None:
         self.engine, self.tokenizer = engine, tokenizer

@@ -47,6 +47,7 @@ def read(
     temperature: float,
     seed: int,
     tries: int = 1,
+    space: bool = False,
 ) -> tuple[list[Any], float]:
     """(one candidate per row, seconds a room), the rows of like length answered together."""
     from layout.generate import Job, answers, candidate
@@ -55,9 +56,8 @@ def read(
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].completion))
     jobs = [Job(Scene(room=rows[i].scene.room), rows[i].request) for i in order]
     began = time.perf_counter()
-    texts = answers(
-        backend, jobs, plan=plan, constrained=constrained, temperature=temperature, seed=seed, tries=tries
-    )
+    how = {"plan": plan, "constrained": constrained, "tries": tries, "space": space}
+    texts = answers(backend, jobs, temperature=temperature, seed=seed, **how)
     seconds = (time.perf_counter() - began) / len(rows)
     found = dict(zip(order, texts, strict=True))
     return [candidate(found[i], r.scene.room, r.instruction.spec) for i, r in enumerate(rows)], seconds
@@ -79,16 +79,14 @@ def measure(candidates: Sequence[Any], rows: Sequence[Any], *, mend: bool = Fals
 
 
 def best_of(
-    n: int, backend: Any, rows: Sequence[Any], *, temperature: float, seed: int, tries: int = 1
+    n: int, backend: Any, rows: Sequence[Any], *, temperature: float, seed: int, **how: Any
 ) -> tuple[list[Any], list[Any]]:
     """(the first, the least faulty) of n answers for every row, by a validator that knows only the request's words."""
     from layout.generate import candidate, spec_of
     from layout.repair import cost
 
     drawn = [
-        read(backend, rows, plan=True, constrained=True, temperature=temperature, seed=seed + k, tries=tries)[
-            0
-        ]
+        read(backend, rows, plan=True, constrained=True, temperature=temperature, seed=seed + k, **how)[0]
         for k in range(n)
     ]
     chosen = []
@@ -124,17 +122,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     backend = load_backend(args.model, "transformers")
     sampled = {"temperature": args.temperature, "seed": args.seed}
     report: dict[str, Any] = {}
-    held, seconds = read(backend, rows, plan=True, constrained=True, **sampled)
-    report["constrained"] = measure(held, rows) | {"seconds": seconds}
+    held, seconds = read(backend, rows, plan=True, constrained=True, space=True, **sampled)
+    report["held to space"] = measure(held, rows) | {"seconds": seconds}
     report["repaired"] = measure(held, rows, mend=True)
+    loose, seconds = read(backend, rows, plan=True, constrained=True, **sampled)
+    report["constrained"] = measure(loose, rows) | {"seconds": seconds}
     free, seconds = read(backend, rows, plan=True, constrained=False, **sampled)
     report["free"] = measure(free, rows) | {"seconds": seconds}
     bare, seconds = read(backend, rows, plan=False, constrained=True, **sampled)
     report["no plan"] = measure(bare, rows) | {"seconds": seconds}
     if args.best_of:
-        report[f"best of {args.best_of}"] = measure(best_of(args.best_of, backend, rows, **sampled)[1], rows)
+        best = best_of(args.best_of, backend, rows, space=True, **sampled)[1]
+        report[f"best of {args.best_of}"] = measure(best, rows)
         if args.tries > 1:
-            first, best = best_of(args.best_of, backend, rows, tries=args.tries, **sampled)
+            first, best = best_of(args.best_of, backend, rows, tries=args.tries, space=True, **sampled)
             report["piece by piece"] = measure(first, rows)
             report[f"best of {args.best_of}, piece by piece"] = measure(best, rows)
             report[f"best of {args.best_of}, piece by piece, repaired"] = measure(best, rows, mend=True)

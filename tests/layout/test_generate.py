@@ -22,6 +22,7 @@ class Reciter:
 
     texts: Sequence[str]
     asked: list[Asked] = field(default_factory=list)
+    follows = True
 
     def complete(self, asked: Sequence[Asked], *, temperature: float, seed: int) -> list[str]:
         self.asked += asked
@@ -48,7 +49,7 @@ def test_a_right_answer_comes_through_as_it_is(kind):
 def test_the_objects_are_held_to_the_ids_of_the_models_own_plan():
     scene = synthesis.draw("bedroom", "generate", 1).scene
     model = Reciter([answer_text(scene)])
-    generate(model, scene.room, "a bedroom")
+    generate(model, scene.room, "a bedroom", space=False)
     constraint = model.asked[1].constraint
     assert constraint is not None
     assert constraint.schema is not None

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from layout import synthesis
+from layout.answer_schema import answer_schema
 from layout.checks import check
 from layout.defects import INJECTORS
 from layout.geometry import overrun
@@ -24,7 +25,7 @@ from layout.negatives import (
 )
 from layout.report import SEVERITY
 from layout.schema import ROOM_TYPES, CountSpec, Scene, Spec
-from layout.serialise import answer_schema, answer_text
+from layout.serialise import answer_text
 
 ROOMS = [
     (scene, instruct(scene, f"negatives/{k}", level=2).spec)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from layout import catalogue
+from layout.answer_schema import answer_schema
 from layout.catalogue import CATALOGUE, base, category, named, of_room, using
 from layout.checks import check
 from layout.export.mesh import furniture_mesh
@@ -13,7 +14,7 @@ from layout.own_catalogue import load
 from layout.own_pieces import in_known_words
 from layout.palette import colour
 from layout.schema import Room, Scene
-from layout.serialise import answer_schema, answer_text, mentioned
+from layout.serialise import answer_text, mentioned
 
 from .conftest import thing
 from .test_generate import Reciter

@@ -46,6 +46,8 @@ def test_what_is_lacking_is_begun():
 class Forgetful:
     """A model that plans a desk and, asked to go on, says where the next thing goes; `stubborn` it goes on about desks."""
 
+    follows = False
+
     def __init__(self, more):
         self.more, self.asked = more, []
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layout import serialise, synthesis
+from layout import answer_schema, serialise, synthesis
 from layout.instructions import instruct
 from layout.parse import Parsed, ParseFailure, parse
 from layout.schema import ROOM_TYPES, Scene
@@ -55,7 +55,7 @@ def test_what_is_written_is_read_back_and_fits_the_schema(kind, index, plan):
     assert serialise.answer_text(read.scene, plan=plan) == text
     value = json.loads(text)
     request = instruct(scene, index).text
-    assert allowed(value, serialise.answer_schema(scene.room, request, plan=plan))
+    assert allowed(value, answer_schema.answer_schema(scene.room, request, plan=plan))
     if plan:
         # The plan alone names the ids, in the order in which the objects follow.
         ids = serialise.ids_in_plan(read.plan or "")
@@ -66,7 +66,7 @@ def test_the_schema_from_a_plan_takes_the_answer_with_that_plan():
     for kind in ROOM_TYPES:
         scene = synthesis.draw(kind, "plan", 1).scene
         text = serialise.answer_text(scene)
-        schema = serialise.answer_schema(scene.room, ids=serialise.ids_in_plan(json.loads(text)["plan"]))
+        schema = answer_schema.answer_schema(scene.room, ids=serialise.ids_in_plan(json.loads(text)["plan"]))
         assert allowed(json.loads(text), schema)
 
 
@@ -132,7 +132,7 @@ def test_carriers_come_first(room):
 def test_the_schema_refuses_what_a_room_cannot_hold(room, change):
     bed = thing("double_bed_1", "double_bed", (160, 204, 50), 90, (102, 220, 0))
     value = json.loads(serialise.answer_text(Scene(room=room, objects=(bed,))))
-    free, planned = serialise.answer_schema(room), serialise.answer_schema(room, ids=["double_bed_1"])
+    free, planned = answer_schema.answer_schema(room), answer_schema.answer_schema(room, ids=["double_bed_1"])
     assert allowed(value, free)
     assert allowed(value, planned)
     change(value["objects"][0])
@@ -148,7 +148,7 @@ def test_an_oblique_room_offers_the_yaws_of_its_walls():
 
 
 def test_a_planned_schema_bounds_places_and_carriers(room):
-    schema = serialise.answer_schema(room, ids=["nightstand_1", "table_lamp_1"])
+    schema = answer_schema.answer_schema(room, ids=["nightstand_1", "table_lamp_1"])
     stand, lamp = schema["properties"]["objects"]["prefixItems"]
     ends = stand["properties"]["span"]["prefixItems"]
     assert [(e["minimum"], e["maximum"]) for e in ends] == [(0, 400)] * 2 + [(0, 350)] * 2 + [(0, 260)] * 2
@@ -158,7 +158,7 @@ def test_a_planned_schema_bounds_places_and_carriers(room):
 
 def test_an_oblique_room_bounds_sizes_of_what_is_turned():
     room = synthesis.draw_room(random.Random(3), "bedroom", "oblique")
-    schema = serialise.answer_schema(room, ids=["nightstand_1"])
+    schema = answer_schema.answer_schema(room, ids=["nightstand_1"])
     straight, turned = schema["properties"]["objects"]["prefixItems"][0]["anyOf"]
     assert set(straight["properties"]["yaw"]["enum"]) == {0, 90, 180, 270}
     assert turned["properties"]["size"]["prefixItems"][0] == {"type": "integer", "minimum": 35, "maximum": 65}
@@ -193,7 +193,7 @@ def test_a_request_s_words_name_objects(request_, expected):
 
 
 def test_what_is_asked_for_bounds_the_number_of_objects(room):
-    schema = serialise.answer_schema(room, "a toilet and three plants, no desk")
+    schema = answer_schema.answer_schema(room, "a toilet and three plants, no desk")
     objects = schema["properties"]["objects"]
     offered = objects["items"]["properties"]["id"]["enum"]
     assert objects["minItems"] == 4

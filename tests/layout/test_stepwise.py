@@ -19,6 +19,7 @@ class Careless:
     slips: int
     asked: list = field(default_factory=list)
     written: dict = field(default_factory=dict)
+    follows = False
 
     def complete(self, asked, *, temperature, seed):
         self.asked += asked
@@ -93,6 +94,8 @@ def test_rooms_of_different_length_are_written_together():
     models = {SCENE.room: Careless(answer_text(SCENE), 0), other.room: Careless(answer_text(other), 1)}
 
     class Both:
+        follows = False
+
         def complete(self, asked, *, temperature, seed):
             return [models[SCENE.room if "room bedroom" in a.prompt else other.room].one(a) for a in asked]
 

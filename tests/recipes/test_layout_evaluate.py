@@ -37,6 +37,8 @@ ROW = {
 class Copyist:
     """Answers every request as told, `wrong` at the seeds it is asked for."""
 
+    follows = False
+
     def __init__(self, right: dict[str, str], wrong: dict[str, str], bad: Sequence[int] = ()) -> None:
         self.right, self.wrong, self.bad, self.calls = right, wrong, set(bad), 0
 

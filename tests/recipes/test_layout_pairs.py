@@ -82,6 +82,8 @@ def test_noise_is_kept_though_nothing_may_be_wrong():
 class Erring:
     """Answers each prompt by its texts in turn: a good one, then ones with a defect."""
 
+    follows = False
+
     def __init__(self, texts: dict[str, list[str]]) -> None:
         self.texts, self.said = texts, defaultdict(int)
 

@@ -360,7 +360,8 @@ def test_the_card_says_what_was_trained_and_measured(trained: Path):
 
 
 def test_arrays_said_twice_are_one_definition_and_the_grammar_is_the_same():
-    from layout.serialise import answer_schema, answer_text
+    from layout.answer_schema import answer_schema
+    from layout.serialise import answer_text
     from recipes.layout_backends import with_shared_arrays
 
     scene = ROWS[0].scene

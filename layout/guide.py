@@ -1,0 +1,212 @@
+"""What may be written next in an answer: the objects of a plan, choice by choice, each where it meets nothing.
+
+A `RoomGuide` is followed while a model writes. It offers the texts of which one comes next (how a piece stands, then its six numbers one by
+one), is told which was taken, and so knows the room as far as it is written. That is the same space as `layout.answer_schema.piece_schema`
+has, and more exact: the end of a span follows from its beginning, and at the yaw of an oblique wall every position is tried.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from layout import oblique
+from layout.answer_schema import yaws
+from layout.catalogue import CATALOGUE, Category
+from layout.places import Place, Span, places
+from layout.schema import PLACES, Room, SceneObject
+from layout.serialise import category_of, of_span, origin
+
+Size = tuple[float, float, float]
+LOOK = 4  # cm between the positions that are tried when only it matters whether there is one
+
+
+class Numbers(Protocol):
+    """The six numbers of a piece, one after the other: what follows each but the last, what number k may be, and what they come to."""
+
+    signs: tuple[str, str, str, str, str]
+
+    def allowed(self, numbers: Sequence[int]) -> Sequence[int]: ...
+
+    def placed(self, numbers: Sequence[int]) -> tuple[Size, Size]: ...
+
+
+class RoomGuide:
+    """The answer from its objects on: `ids` in their order, of which the first, `before`, are there already.
+
+    `opening` is the text before the first of the new pieces. After `most` new pieces (None: all) the text ends, with the name of the next
+    piece: in training one token had both.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        ids: Sequence[str],
+        opening: str,
+        before: Sequence[SceneObject] = (),
+        *,
+        most: int | None = None,
+    ) -> None:
+        self.room, self.ids, self.opening = room, ids, opening
+        self.objects = list(before)
+        self._first = len(before)
+        self._last = len(ids) if most is None else min(len(ids), len(before) + most)
+        self._heads: dict[str, tuple[str, int, Numbers]] = {}
+        self._chosen: tuple[str, int, Numbers] | None = None
+        self._numbers: list[int] = []
+
+    def options(self) -> list[str]:
+        """The texts of which one comes next; none at the end. None of them is the beginning of another."""
+        if len(self.objects) == self._last:
+            return []
+        if self._chosen is None:
+            self._heads = dict(self._ways())
+            return list(self._heads)
+        sign = self._sign(self._chosen[2])
+        return [f"{value}{sign}" for value in self._chosen[2].allowed(self._numbers)]
+
+    def take(self, text: str) -> None:
+        """What was written, one of the options."""
+        if self._chosen is None:
+            self._chosen = self._heads[text]
+            return
+        on, yaw, form = self._chosen
+        self._numbers.append(int(text.removesuffix(self._sign(form))))
+        if len(self._numbers) == 6:
+            size, pos = form.placed(self._numbers)
+            name = self.ids[len(self.objects)]
+            self.objects.append(
+                SceneObject(id=name, category=category_of(name), size=size, yaw=yaw, pos=pos, on=on)
+            )
+            self._chosen, self._numbers = None, []
+
+    def _sign(self, form: Numbers) -> str:
+        """What is written with the next number."""
+        k = len(self._numbers)
+        if k < 5:
+            return form.signs[k]
+        following = len(self.objects) + 1
+        return "]}]}" if following == len(self.ids) else ']},{"id":"' + category_of(self.ids[following])
+
+    def _ways(self) -> Iterator[tuple[str, tuple[str, int, Numbers]]]:
+        """How the next piece may stand, by the text that says so."""
+        name = self.ids[len(self.objects)]
+        entry = CATALOGUE[category_of(name)]
+        whole = len(self.objects) == self._first
+        start = self.opening + '{"id":"' + name if whole else name.removeprefix(category_of(name))
+        found = places(self.room, entry, self.objects)
+        turned = list(self._oblique(entry))
+        for place in found if found or turned else _anywhere(self.room, entry, self.objects):
+            carrier = next((o for o in self.objects if o.id == place.on), None)
+            under = self.room.height if place.on == "ceiling" else None
+            for yaw in place.yaws:
+                form = _SpanNumbers(place.spans, yaw, origin(carrier), under)
+                yield f'{start}","on":"{place.on}","yaw":{yaw},"span":[', (place.on, yaw, form)
+        for on, yaw, form in turned:
+            yield f'{start}","on":"{on}","yaw":{yaw},"size":[', (on, yaw, form)
+
+    def _oblique(self, entry: Category) -> Iterator[tuple[str, int, Numbers]]:
+        """Along oblique walls and on what stands there, where the smallest of its kind fits."""
+        for on in (*PLACES[:2], *(o.id for o in self.objects if o.box.yaw % 90)):
+            kind = on if on in PLACES else category_of(on)
+            if kind not in entry.on:
+                continue
+            for yaw in yaws(self.room):
+                if yaw % 90:
+                    form = _PoseNumbers(self.room, tuple(self.objects), entry, on, yaw)
+                    if form.fits():
+                        yield on, yaw, form
+
+
+class _SpanNumbers:
+    """x0, x1, y0, y1, z0, z1 within one of several spans."""
+
+    signs = (",", ",", ",", ",", ",")
+
+    def __init__(
+        self, spans: Sequence[Span], yaw: int, corner: tuple[int, int, int], under: float | None
+    ) -> None:
+        self.spans, self.yaw, self.corner, self.under = spans, yaw, corner, under
+
+    def allowed(self, numbers: Sequence[int]) -> list[int]:
+        k = len(numbers)
+        ranges = set()
+        for span in self.spans:
+            if all(low <= n <= high for n, (low, high) in zip(numbers, span.ends, strict=False)):
+                low, high = span.ends[k]
+                ranges.add((max(low, numbers[-1] + span.least[k // 2]) if k % 2 else low, high))
+        return sorted({value for low, high in ranges for value in range(low, high + 1)})
+
+    def placed(self, numbers: Sequence[int]) -> tuple[Size, Size]:
+        return of_span(numbers, self.yaw, self.corner, under=self.under)
+
+
+class _PoseNumbers:
+    """Width, depth, height within the category's range, then x, y, z where a piece of this size meets nothing."""
+
+    signs = (",", ",", '],"pos":[', ",", ",")
+
+    def __init__(
+        self, room: Room, objects: Sequence[SceneObject], entry: Category, on: str, yaw: int
+    ) -> None:
+        self.room, self.objects, self.entry, self.on, self.yaw = room, objects, entry, on, yaw
+        self._free_XY = np.zeros((0, 0), dtype=bool)
+
+    def fits(self, width: float | None = None, depth: float | None = None) -> bool:
+        """Whether there is a place for the smallest of its kind, or for one of this width and depth."""
+        size = width or self.entry.width[0], depth or self.entry.depth[0], self.entry.height[0]
+        return bool(self._positions(size, LOOK).any())
+
+    def _largest(self, low: float, high: float, numbers: Sequence[int]) -> int:
+        """The greatest width, or the greatest depth at the width that is written, for which there is a place; `low` has one."""
+        least, most = math.ceil(low), math.floor(high)
+        while least < most:
+            middle = (least + most + 1) // 2
+            least, most = (middle, most) if self.fits(*numbers, middle) else (least, middle - 1)
+        return least
+
+    def allowed(self, numbers: Sequence[int]) -> Sequence[int]:
+        k = len(numbers)
+        if k < 2:
+            low, high = (self.entry.width, self.entry.depth)[k]
+            return range(math.ceil(low), self._largest(low, high, numbers) + 1)
+        if k == 2:
+            low, high = self.entry.height
+            return range(math.ceil(low), math.floor(max(low, min(high, self.room.height))) + 1)
+        if k == 3:
+            self._free_XY = self._positions(numbers)
+            if not self._free_XY.any():  # one so high meets something
+                self._free_XY[:] = True
+            return np.flatnonzero(self._free_XY.any(axis=1)).tolist()
+        if k == 4:
+            return np.flatnonzero(self._free_XY[numbers[3]]).tolist()
+        if self.on == "wall":
+            low, high = self.entry.bottom
+            return range(round(low), max(round(low), round(min(high, self.room.height - numbers[2]))) + 1)
+        carrier = next((o for o in self.objects if o.id == self.on), None)
+        return [round(carrier.box.top) if carrier else 0]
+
+    def placed(self, numbers: Sequence[int]) -> tuple[Size, Size]:
+        w, d, h, x, y, z = numbers
+        return (w, d, h), (x, y, z)
+
+    def _positions(self, size: Sequence[float], step: int = 1) -> np.ndarray:
+        return oblique.positions(self.room, self.objects, self.entry, self.on, self.yaw, size, step=step)
+
+
+def _anywhere(room: Room, entry: Category, objects: Sequence[SceneObject]) -> list[Place]:
+    """On anything that may carry it, within the rectangle around the room: where nothing of this category fits any more."""
+    width, depth = map(round, room.extent)
+    low, high = (
+        math.ceil(entry.height[0]),
+        math.floor(max(entry.height[0], min(entry.height[1], room.height))),
+    )
+    level = ((0, width - 1), (1, width), (0, depth - 1), (1, depth))
+    stands = Span((*level, (0, 0), (low, high)), (1, 1, low))
+    hangs = Span((*level, (0, round(room.height) - low), (low, round(room.height))), (1, 1, low))
+    carriers = [o.id for o in objects if category_of(o.id) in entry.on]
+    on = [*(p for p in PLACES if p in entry.on), *carriers] or ["floor"]
+    return [Place(p, (0, 90, 180, 270), (hangs if p == "wall" else stands,)) for p in on]

@@ -1,0 +1,149 @@
+"""Where a piece may be at a quarter turn without meeting a wall, a doorway or what stands there already.
+
+A place says what carries the piece, which way it may look, and the spans of the wire that lie within one maximal empty rectangle of the
+floor, of a wall or of a carrier's top (`layout.free_space`). What hangs has its back at its wall, what stands its bottom on its carrier.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from layout import free_space
+from layout.catalogue import Category, Range
+from layout.free_space import Rect, Taken
+from layout.geometry import Wall
+from layout.schema import Room, SceneObject
+from layout.serialise import category_of, origin
+
+Pair = tuple[int, int]
+Ends = tuple[Pair, Pair]  # least and greatest of where something begins, and of where it ends
+ACROSS = ((0, 180), (90, 270))  # yaws at which the width lies along x, and along y
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What the six numbers of a span may be, as the wire has them, and how far apart the two of a pair are at least."""
+
+    ends: tuple[Pair, Pair, Pair, Pair, Pair, Pair]
+    least: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """On what, at which yaws, and within which spans."""
+
+    on: str
+    yaws: tuple[int, ...]
+    spans: tuple[Span, ...]
+
+
+def places(room: Room, entry: Category, objects: Sequence[SceneObject]) -> list[Place]:
+    """All places of a piece of this category in a room that has `objects`; none where nothing of it fits."""
+    taken = free_space.in_the_way(room, objects, entry)
+    found: list[Place] = []
+    for on in entry.on:
+        if on == "wall":
+            found += [place for wall in room.walls if (place := _on_wall(room, wall, entry, taken))]
+        elif on in ("floor", "ceiling"):
+            found += _in_room(room, on, entry, taken)
+    for o in objects:
+        if category_of(o.id) in entry.on and o.box.yaw % 90 == 0:
+            found += _on_top(room, o, entry, taken)
+    return found
+
+
+def _in_room(room: Room, on: str, entry: Category, taken: Sequence[Taken]) -> list[Place]:
+    """On the floor or under the ceiling."""
+    width, depth = room.extent
+    domain = (0, _cm(width), 0, _cm(depth))
+    most = min(entry.height[1], room.height)
+    levels = (0.0, most) if on == "floor" else (room.height - most, room.height)
+    return _quarter_turns(on, domain, entry, taken, levels)
+
+
+def _on_top(room: Room, carrier: SceneObject, entry: Category, taken: Sequence[Taken]) -> list[Place]:
+    """On a top, counted from its corner; walls and doors are no matter there, and small things hide no window."""
+    x, y, z = origin(carrier)
+    x1, y1 = carrier.box.bounds[2:]
+    domain = (0, _cm(x1) - x, 0, _cm(y1) - y)
+    seen = [t.seen_from(x, y) for t in taken if t.kind == "furniture"]
+    levels = (float(z), min(z + entry.height[1], room.height))
+    return _quarter_turns(carrier.id, domain, entry, seen, levels)
+
+
+def _quarter_turns(
+    on: str, domain: Rect, entry: Category, taken: Sequence[Taken], levels: tuple[float, float]
+) -> list[Place]:
+    """Within a level rectangle; `levels` are the lowest and highest z that the piece may take, of which it touches one."""
+    found = []
+    bottom, top = levels
+    for yaws, across, up in zip(ACROSS, (entry.width, entry.depth), (entry.depth, entry.width), strict=True):
+        spans = []
+        for high in _heights(on, entry, taken, levels):
+            low, reach = (
+                min(entry.height[0], high),
+                (top - high, top) if on == "ceiling" else (bottom, bottom + high),
+            )
+            there = [(t.x0, t.x1, t.y0, t.y1) for t in taken if t.meets(*reach)]
+            for r in free_space.maximal(domain, there, (across[0], up[0])):
+                tall = ((0, 0), (math.ceil(low), math.floor(high)))
+                spans.append(
+                    _span(_ends(r[0], r[1], across), _ends(r[2], r[3], up), tall, (across, up, (low, high)))
+                )
+        if spans:
+            found.append(Place(on, yaws, tuple(spans)))
+    return found
+
+
+def _heights(on: str, entry: Category, taken: Sequence[Taken], levels: tuple[float, float]) -> list[float]:
+    """The greatest height, and for what stands also that which fits under the lowest thing above it."""
+    bottom, top = levels
+    over = [
+        t.z0 - bottom for t in taken if on != "ceiling" and entry.height[0] <= t.z0 - bottom < top - bottom
+    ]
+    return [top - bottom, *([math.floor(min(over))] if over else [])]
+
+
+def _on_wall(room: Room, wall: Wall, entry: Category, taken: Sequence[Taken]) -> Place | None:
+    """With its back at a wall along x or y; None at an oblique one and where nothing fits."""
+    along_x = abs(wall.along[1]) < 1e-6
+    if not along_x and abs(wall.along[0]) > 1e-6:
+        return None
+    line = _cm(wall.a[1] if along_x else wall.a[0])
+    inward = round(wall.inward[1] if along_x else wall.inward[0])
+    first, last = sorted(_cm(p[0] if along_x else p[1]) for p in (wall.a, wall.b))
+    there = []
+    for t in taken:
+        u, v = ((t.x0, t.x1), (t.y0, t.y1)) if along_x else ((t.y0, t.y1), (t.x0, t.x1))
+        near, far = sorted((v[0] - line) * inward if k == 0 else (v[1] - line) * inward for k in (0, 1))
+        if near < entry.depth[1] and far > 1:
+            there.append((*u, t.z0, t.z1))
+    deep = [math.ceil(entry.depth[0]), math.floor(entry.depth[1])]
+    into = ((line, line), (line + deep[0], line + deep[1]))
+    if inward < 0:
+        into = ((line - deep[1], line - deep[0]), (line, line))
+    spans = []
+    domain = (first, last, 0, math.floor(room.height))
+    for r in free_space.maximal(domain, there, (entry.width[0], entry.height[0])):
+        along, tall = _ends(r[0], r[1], entry.width), _ends(r[2], r[3], entry.height)
+        level = (along, into) if along_x else (into, along)
+        sizes = (entry.width, entry.depth) if along_x else (entry.depth, entry.width)
+        spans.append(_span(*level, tall, (*sizes, entry.height)))
+    return Place("wall", (round(wall.yaw) % 360,), tuple(spans)) if spans else None
+
+
+def _ends(low: int, high: int, length: Range) -> Ends:
+    """Where something of at least this length may begin and end between two marks."""
+    least = math.ceil(length[0])
+    return (low, high - least), (low + least, high)
+
+
+def _span(x: Ends, y: Ends, z: Ends, lengths: tuple[Range, Range, Range]) -> Span:
+    least = tuple(math.ceil(length[0]) for length in lengths)
+    return Span((*x, *y, *z), least)  # type: ignore[arg-type]
+
+
+def _cm(value: float) -> int:
+    return math.floor(value + 0.5)
