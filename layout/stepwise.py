@@ -107,7 +107,7 @@ def write(
             bolder = temperature * (1 + BOLDER * attempt)
             texts = backend.complete(asked, temperature=bolder, seed=drawn)
             for i, text in zip(todo, texts, strict=True):
-                piece = _first_value(text[text.index("{") :])
+                piece = first_value(text[text.index("{") :])
                 found = waiting[i].cost_with(piece), piece
                 best[i] = min(best.get(i, found), found)
             todo = [i for i in todo if best[i][0][0] > waiting[i].cost[0]]
@@ -147,6 +147,6 @@ def _only_value(item: dict[str, Any]) -> str | None:
     return json.dumps(values, separators=(",", ":"))
 
 
-def _first_value(text: str) -> str:
+def first_value(text: str) -> str:
     """The JSON value with which a text begins, as the wire has it."""
     return json.dumps(json.JSONDecoder().raw_decode(text)[0], separators=(",", ":"))

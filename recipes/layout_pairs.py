@@ -1,6 +1,7 @@
 """Preference pairs of a layout model: what was asked, a good answer, a worse one, and the validator's word on both.
 
     stage 1   the model's own near misses against its own best answer, or the synthesiser's room where it has none
+    slips     the model's own room against itself with one piece that it wrote once more, wrongly (`recipes.layout_slips`)
     stage 2   the synthesiser's room against itself with one verified defect (`layout.negatives`)
     naive     the synthesiser's room against itself with noise that nobody looked at: the arm to compare with
 
@@ -29,8 +30,8 @@ from recipes.layout_rows import KINDS, Row, row
 if TYPE_CHECKING:
     from layout.generate import Backend
 
-Stage = Literal["1", "2", "naive"]
-STAGES: tuple[Stage, ...] = ("1", "2", "naive")
+Stage = Literal["1", "slips", "2", "naive"]
+STAGES: tuple[Stage, ...] = ("1", "slips", "2", "naive")
 ASKED_FOR = {
     name: share for name, share in KINDS.items() if name != "change"
 }  # whole rooms: what was there is not the model's
@@ -151,7 +152,9 @@ def pair_row(index: int, stage: Stage, r: Row, pair: Pair) -> dict[str, Any] | N
     read = parse(rejected, r.scene.room)
     if not isinstance(read, Parsed) or read.scene != pair.rejected or chosen == rejected:
         return None
-    return _row(index, stage, r, pair.code, (chosen, pair.before), (rejected, pair.after), "synthesiser")
+    return result_row(
+        index, stage, r, pair.code, (chosen, pair.before), (rejected, pair.after), "synthesiser"
+    )
 
 
 def answer_like(chosen: Scene, rejected: Scene, *, plan: bool) -> str:
@@ -196,12 +199,12 @@ def near_miss_row(index: int, r: Row, options: Sequence[Candidate]) -> dict[str,
     best = min(own, key=_cost, default=None)
     code = "+".join(dict.fromkeys(faults_that_count(report)))
     if best is not None and best.report is not None and _soft(best.report) <= _soft(report):
-        return _row(index, "1", r, code, (best.text, best.report), (worst.text, report), "model")
+        return result_row(index, "1", r, code, (best.text, best.report), (worst.text, report), "model")
     good = as_written(r.scene)
     if good is None:
         return None
     reference = check(good, r.instruction.spec)
-    return _row(index, "1", r, code, (r.completion, reference), (worst.text, report), "synthesiser")
+    return result_row(index, "1", r, code, (r.completion, reference), (worst.text, report), "synthesiser")
 
 
 def _cost(c: Candidate) -> tuple[int, float, int, float]:
@@ -213,7 +216,7 @@ def _soft(report: Report) -> int:
     return len(report.violations) - len(report.hard)
 
 
-def _row(
+def result_row(
     index: int,
     stage: Stage,
     r: Row,

@@ -14,6 +14,8 @@ Preference pairs for `rewright train layout/dpo/...`: a request for a room, a go
 validator found them.
 
 stage 1: the model's own answers. Rejected is a near miss (few faults); chosen its best answer without one, else the synthesiser's room.
+slips:   the model's own faultless room, written within the space that is left, and the same with one piece that it wrote once more
+         without being held, where that brought a fault. The two differ in this piece alone.
 stage 2: the synthesiser's room, and the same with one defect that was put in and found again.
 naive:   the same with random noise that nobody looked at, to compare with. The share that is no defect at all is printed.
 """
@@ -21,6 +23,7 @@ _EPILOG = """
 examples:
   rewright layout pairs --stage 2 --count 2000 --output runs/layout/pairs2.jsonl
   rewright layout pairs --stage 1 --model runs/layout/dpo2/layout_lm --count 600 --output runs/layout/pairs1.jsonl
+  rewright layout pairs --stage slips --model runs/layout/sft/layout_lm --count 2000 --output runs/layout/slips.jsonl
   rewright layout pairs --stage naive --count 400 --output runs/layout/naive.jsonl
 
 A stopped command goes on where it was. FILE.summary.json has the counts.
@@ -36,7 +39,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--stage", choices=("1", "2", "naive"), required=True, help="where the worse answers come from"
+        "--stage",
+        choices=("1", "slips", "2", "naive"),
+        required=True,
+        help="where the worse answers come from",
     )
     parser.add_argument("--count", type=int, required=True, help="number of pairs")
     parser.add_argument("--output", type=Path, required=True, help="JSON lines; a new file")
@@ -47,10 +53,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--plan-share", type=float, default=0.85, help="share of prompts that ask for a plan (default 0.85)"
     )
     parser.add_argument(
-        "--model", help="stage 1: folder or hub id of the layout model (default: the embedded one)"
+        "--model", help="stages 1 and slips: folder or hub id of the layout model (default: the embedded one)"
     )
-    parser.add_argument("-k", type=int, default=8, help="stage 1: answers a prompt (default 8)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="stage 1: of sampling (default 1.0)")
+    parser.add_argument(
+        "-k",
+        type=int,
+        default=8,
+        help="stage 1: answers a prompt; slips: pieces that are written once more (default 8)",
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="stages 1 and slips: of sampling (default 1.0)"
+    )
     parser.add_argument(
         "--codes", help="stage 2: the defects, comma-separated (default: all, about equally often)"
     )
@@ -67,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
     check(args)
     source, settings = source_of(args)
-    piece = PROMPTS if args.stage == "1" else PIECE
+    piece = PROMPTS if args.stage in ("1", "slips") else PIECE
     try:
         made = write_pairs(args.output, settings, source, args.count, piece)
     except KeyboardInterrupt as stop:
@@ -96,9 +109,11 @@ def check(args: argparse.Namespace) -> None:
     unknown = [code for code in codes_of(args) or () if code not in INJECTORS]
     if unknown:
         raise ValueError(f"--codes {','.join(unknown)}: there are: {', '.join(INJECTORS)}")
-    for name, stage in (("model", "1"), ("codes", "2")):
-        if getattr(args, name) is not None and args.stage != stage:
-            raise ValueError(f"--{name} is for stage {stage}, not for {args.stage}; leave it out")
+    for name, stages in (("model", ("1", "slips")), ("codes", ("2",))):
+        if getattr(args, name) is not None and args.stage not in stages:
+            raise ValueError(
+                f"--{name} is for stage {' and '.join(stages)}, not for {args.stage}; leave it out"
+            )
 
 
 def codes_of(args: argparse.Namespace) -> list[str] | None:
@@ -119,7 +134,10 @@ def source_of(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     from recipes.layout_generate import load_backend
 
     settings |= {"model": model_hash(args.model), "k": args.k, "temperature": args.temperature}
-    return Sampled(drawn, load_backend(args.model, "transformers"), args.k, args.temperature), settings
+    from recipes.layout_slips import Slips
+
+    of = Sampled if args.stage == "1" else Slips
+    return of(drawn, load_backend(args.model, "transformers"), args.k, args.temperature), settings
 
 
 def model_hash(model: str | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.layout_pairs import Sampled, Source
+from recipes.layout_slips import Slips
 from recipes.terminal import progress, remark
 
 VERSION = 1  # of the rows
@@ -60,7 +61,7 @@ def write_pairs(
     seconds = time.monotonic() - began
     made = summary(rows[:count]) | {"settings": dict(settings), "dropped_for_object_count": dropped}
     made["seconds_of_the_last_start"] = round(seconds, 1)
-    if isinstance(source, Sampled):
+    if isinstance(source, (Sampled, Slips)):
         made["sampled_in_the_last_start"] = dict(source.seen)
     _write(summary_path(output), json.dumps(made, indent=1) + "\n")
     _write(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows[:count]))
@@ -116,7 +117,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _no_pairs(source: Source, prompts: int) -> str:
-    seen = source.seen if isinstance(source, Sampled) else None
+    seen = source.seen if isinstance(source, (Sampled, Slips)) else None
     why = "no defect can be injected; give other --codes"
     if seen is not None:
         why = (

@@ -127,7 +127,7 @@ def test_the_model_is_asked_for_what_it_knows_and_the_answer_is_renamed(write, r
     shelf = thing("bookshelf_1", "bookshelf", (90, 30, 190), 0, (150, 335, 0))
     model = Reciter([answer_text(Scene(room=room, objects=(shelf,)))])
     with using(load(write([BILLY]))):
-        found = generate(model, room, "a bedroom with a Billy", mend=False)
+        found = generate(model, room, "a bedroom with a Billy", mend=False, space=False)
     plan, objects = model.asked
     assert "Billy" not in plan.prompt
     assert "bookshelf" in plan.prompt

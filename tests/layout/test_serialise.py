@@ -142,7 +142,7 @@ def test_the_schema_refuses_what_a_room_cannot_hold(room, change):
 
 def test_an_oblique_room_offers_the_yaws_of_its_walls():
     scene = synthesis.draw_room(random.Random(3), "bedroom", "oblique")
-    offered = serialise.yaws(scene)
+    offered = answer_schema.yaws(scene)
     assert {0, 90, 180, 270} < set(offered)
     assert len(offered) == 8
 

@@ -199,4 +199,4 @@ def test_more_than_may_wait_are_turned_away_and_who_leaves_frees_the_model():
         model.gate.set()
         until(lambda: http.get("/v1/layouts").json()["waiting"] == 0)
         assert http.post("/v1/layouts", json=asked | {"stream": False}).status_code == 200
-        assert sum(a.constraint is not None and a.constraint.ebnf is None for a in model.asked) == 1
+        assert sum(a.guide is not None for a in model.asked) == 1

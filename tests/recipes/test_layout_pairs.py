@@ -226,7 +226,7 @@ def test_the_command_writes_rows_and_a_summary(tmp_path, capsys):
         (["--stage", "2", "--count", "0"], "--count 0: give a number"),
         (["--stage", "2", "--codes", "crash"], "--codes crash: there are: out_of_bounds, "),
         (["--stage", "naive", "--codes", "collision"], "--codes is for stage 2, not for naive"),
-        (["--stage", "2", "--model", "x"], "--model is for stage 1, not for 2"),
+        (["--stage", "2", "--model", "x"], "--model is for stage 1 and slips, not for 2"),
         (["--stage", "1", "--temperature", "0"], "answers must differ"),
         (["--stage", "2", "--plan-share", "2"], "--plan-share 2.0 must lie in [0, 1]"),
     ],
@@ -245,3 +245,27 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path, capsys):
     )
     assert "was not made by this command" in capsys.readouterr().err
     assert (tmp_path / "mine.jsonl").read_text() == "mine\n"
+
+
+def test_a_slip_is_one_piece_of_the_models_own_room_and_its_fault_is_new(tmp_path):
+    """The embedded model: what is chosen is faultless, what is rejected differs in one piece and has the fault that the row says."""
+    output = tmp_path / "slips.jsonl"
+    words = ["--stage", "slips", "-k", "3", "--count", "6", "--plan-share", "1", "--seed", "4"]
+    assert main(["layout", "pairs", *words, "--output", str(output)]) == 0
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert len(rows) == 6
+    drawn = Drawn(4, 1.0)
+    for made in rows:
+        r = drawn.row(made["index"])
+        assert (made["prompt"], made["stage"], made["chosen_by"]) == (r.prompt, "slips", "model")
+        texts = made["chosen"], made["rejected"]
+        good, bad = (parse(text, r.scene.room) for text in texts)
+        assert isinstance(good, Parsed)
+        assert isinstance(bad, Parsed)
+        pieces = [json.loads(text)["objects"] for text in texts]
+        assert sum(a != b for a, b in zip(*pieces, strict=True)) == 1
+        assert good.plan == bad.plan
+        assert check(good.scene, r.instruction.spec).ok
+        new = set(made["code"].split("+"))
+        assert new <= set(check(bad.scene, r.instruction.spec).codes)
+        assert not new & set(check(good.scene, r.instruction.spec).codes)
