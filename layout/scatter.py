@@ -1,12 +1,14 @@
-"""The lower reference of an evaluation: a room's own furniture thrown about in it.
+"""The lower references of an evaluation: a room's own furniture thrown about in it, and chance that is held to the space that is left.
 
-Whatever rates a layout model reaches, they mean something only above those of the same objects, as many and as large, at random poses.
+Whatever rates a layout model reaches, they mean something only above those of the same objects, as many and as large, at random poses; and
+where a guide keeps it out of walls and furniture, above those of chance under the same guide.
 """
 
 from __future__ import annotations
 
 import random
 
+from layout.guide import RoomGuide
 from layout.repair import carried
 from layout.schema import PLACES, Scene, SceneObject
 
@@ -23,6 +25,15 @@ def scatter(scene: Scene, seed: int | str) -> Scene:
         if o.on in PLACES:
             found = carried(found, o, *_pose(found, o, rng))
     return found
+
+
+def scatter_held(scene: Scene, seed: int | str) -> Scene:
+    """The scene's objects by name, each choice of `layout.guide` taken at random: how they stand, where, and how large they are."""
+    rng = random.Random(f"{seed}/held")
+    guide = RoomGuide(scene.room, [o.id for o in scene.objects], "")
+    while options := guide.options():
+        guide.take(rng.choice(options))
+    return Scene(room=scene.room, objects=tuple(guide.objects))
 
 
 def _pose(scene: Scene, o: SceneObject, rng: random.Random) -> tuple[float, float, float, float]:

@@ -25,11 +25,12 @@ from recipes.terminal import Ticker, batches
 
 CHUNK = 64  # requests answered in one call, of like length
 TRIES = 8  # of a piece, where pieces are looked at one by one
-WAYS = {  # how answers are decoded: (plan, constrained, tries of a piece)
-    "constrained": (True, True, 1),
-    "free": (True, False, 1),
-    "no plan": (False, True, 1),
-    "piece by piece": (True, True, TRIES),
+WAYS = {  # how answers are decoded: (plan, constrained, held to the space that is left, tries of a piece)
+    "held": (True, True, True, 1),
+    "schema alone": (True, True, False, 1),
+    "free": (True, False, False, 1),
+    "no plan": (False, True, False, 1),
+    "piece by piece": (True, True, True, TRIES),
 }
 
 
@@ -135,7 +136,7 @@ class Desk:
 
     def _anew(self, question: Question, ticker: Ticker) -> list[dict[str, Any]]:
         """Asked in chunks of requests whose answers will be of like length, as far as the room and the request tell."""
-        (plan, constrained, tries), rooms = WAYS[question.way], question.rooms
+        (plan, constrained, space, tries), rooms = WAYS[question.way], question.rooms
         order = sorted(range(len(rooms)), key=lambda i: _length(rooms[i]))
         found: dict[int, dict[str, Any]] = {}
         for k, chunk in enumerate(batches(order, CHUNK)):
@@ -145,6 +146,7 @@ class Desk:
                 [Job(Scene(room=rooms[i].room), rooms[i].request) for i in chunk],
                 plan=plan,
                 constrained=constrained,
+                space=space,
                 tries=tries,
                 temperature=self.temperature,
                 seed=_chunk_seed(question.seed, k),

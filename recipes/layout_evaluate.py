@@ -67,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-OTHER_WAYS = ("piece by piece", "free", "no plan")
+OTHER_WAYS = ("piece by piece", "schema alone", "free", "no plan")
+STAGE_WAYS = ("schema alone", "held")  # what training changes shows best where nothing else holds the model
 OPTIONS = ("model", "stage", "rooms", "best_of", "temperature", "layoutgpt", "sceneeval")
 SHARED = ("command", "suite", "quick", "seeds", "output", "no_report")
 
@@ -156,19 +157,22 @@ def measured(
     """(the figures, the sample rooms)"""
     from recipes.layout_figures import external, layoutgpt_figures, stage_figures, synthetic_figures, targets
 
-    def of(name: str, model: Model, way: str = "constrained", seeds: int = 1) -> list[Answers]:
+    def of(name: str, model: Model, way: str = "held", seeds: int = 1) -> list[Answers]:
         return [found[name, model.fingerprint, way, seed] for seed in range(seeds)]
 
     rooms = sets["synthetic"]
     held = of("synthetic", plan.main, seeds=max(plan.seeds, plan.best_of))
-    others = {way: of("synthetic", plan.main, way) for way in OTHER_WAYS}
+    others = {way: of("synthetic", plan.main, way, seeds_of(plan, way)) for way in OTHER_WAYS}
     content: dict[str, Any] = {"suite": "layout", "settings": settings(plan)}
     content["synthetic"], samples = synthetic_figures(
         rooms, held, others, plan.seeds, plan.best_of, (sets["contract"], of("contract", plan.main))
     )
-    content["stages"] = stage_figures(
-        rooms, {stage.name: of("synthetic", stage, seeds=plan.seeds) for stage in plan.stages}
-    )
+    content["stages"] = {
+        way: stage_figures(
+            rooms, {stage.name: of("synthetic", stage, way, plan.seeds) for stage in plan.stages}
+        )
+        for way in (STAGE_WAYS if plan.stages else ())
+    }
     if "layoutgpt" in sets:
         content["layoutgpt"], theirs = layoutgpt_figures(sets["layoutgpt"], of("layoutgpt", plan.main))
         samples |= theirs
@@ -225,20 +229,26 @@ def questions(plan: Plan, sets: Mapping[str, Sequence[Asked]]) -> list[Question]
     """
     from recipes.layout_arms import Question
 
-    def put(model: Model, name: str, way: str = "constrained", seeds: int = 1) -> list[Question]:
+    def put(model: Model, name: str, way: str = "held", seeds: int = 1) -> list[Question]:
         return [Question(model, name, sets[name], way, seed) for seed in range(seeds)]
 
     asked = put(plan.main, "synthetic", seeds=max(plan.seeds, plan.best_of))
     for way in OTHER_WAYS:
-        asked += put(plan.main, "synthetic", way)
+        asked += put(plan.main, "synthetic", way, seeds_of(plan, way))
     asked += put(plan.main, "contract")
     if "layoutgpt" in sets:
         asked += put(plan.main, "layoutgpt")
     if "sceneeval" in sets:
         asked += put(plan.main, "sceneeval", seeds=plan.seeds)
     for stage in plan.stages:
-        asked += put(stage, "synthetic", seeds=plan.seeds)
+        for way in STAGE_WAYS:
+            asked += put(stage, "synthetic", way, plan.seeds)
     return list({q.key: q for q in asked}.values())  # a stage that is the main model answers once
+
+
+def seeds_of(plan: Plan, way: str) -> int:
+    """How many answers an ablation has: as many as the headline where the two are set side by side."""
+    return plan.seeds if way == "schema alone" else 1
 
 
 def settings(plan: Plan) -> dict[str, Any]:
@@ -271,9 +281,9 @@ def summary(content: Mapping[str, Any]) -> str:
         return table([first, *(c.replace("_", " ") for c in columns)], lines)
 
     lines = ["Held-out synthetic rooms", arms(content["synthetic"]["arms"], "arm")]
-    if content["stages"]:
-        lines += ["", "Stages on the same rooms and seeds", arms(content["stages"]["stages"], "stage")]
-        for pair, found in content["stages"]["differences"].items():
+    for way, stages in content["stages"].items():
+        lines += ["", f"Stages on the same rooms and seeds, {way}", arms(stages["stages"], "stage")]
+        for pair, found in stages["differences"].items():
             told = ", ".join(
                 f"{n.replace('_', ' ')} {cell(n, i, signed=True, whole=True)}" for n, i in found.items()
             )

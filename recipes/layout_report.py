@@ -41,8 +41,10 @@ def write_report(folder: Path) -> Path:
             for kind in synthetic["arms"][SINGLE]["by_type"]
         },
         paired=pair_table(synthetic["differences"]),
-        stages=arm_table(content["stages"]["stages"], "stage") if content["stages"] else None,
-        stage_pairs=pair_table(content["stages"]["differences"]) if content["stages"] else None,
+        stages={
+            way: (arm_table(found["stages"], "stage"), pair_table(found["differences"]))
+            for way, found in content["stages"].items()
+        },
         layoutgpt={
             part: {
                 "rooms": found["rooms"],

@@ -37,7 +37,7 @@ ROW = {
 class Copyist:
     """Answers every request as told, `wrong` at the seeds it is asked for."""
 
-    follows = False
+    follows = True
 
     def __init__(self, right: dict[str, str], wrong: dict[str, str], bad: Sequence[int] = ()) -> None:
         self.right, self.wrong, self.bad, self.calls = right, wrong, set(bad), 0
@@ -174,16 +174,18 @@ def test_rates_of_sceneevals_rows_are_over_what_can_be_seen_and_the_rest_is_coun
 
 
 def test_stages_are_paired_by_room_and_seed(files, known):
-    worse, better = known("worse", bad=[1, 2]), known("better", bad=[1])
-    found = evaluate(plan_of(files, better, worse, better))["stages"]
-    assert mean(found["stages"]["worse"]["figures"], "oob_scene") == 1
+    worse, better = known("worse", bad=[1]), known("better")  # the first call is for the schema alone
+    stages = evaluate(plan_of(files, better, worse, better))["stages"]
+    assert mean(stages["held"]["differences"]["better − worse"], "oob_scene") == 0
+    found = stages["schema alone"]
+    assert mean(found["stages"]["worse"]["figures"], "oob_scene") == 0.5
     pair = found["differences"]["better − worse"]
     assert mean(pair, "oob_scene") == -0.5
     assert (pair["oob_scene"]["low"], pair["oob_scene"]["high"]) == (-0.5, -0.5), (
         "every room changed by the same"
     )
     assert mean(pair, "objects") == 0
-    assert len(list((files / "out" / "answers").glob("synthetic.*-worse*"))) == 2
+    assert len(list((files / "out" / "answers").glob("synthetic.*-worse*"))) == 4
 
 
 def test_what_is_answered_is_not_asked_again(files, known, capsys):
@@ -214,7 +216,7 @@ def test_a_stopped_run_keeps_what_was_answered(files, known):
     assert "the same command goes on there" in stop.value.__notes__[0]
     assert not (files / "out" / "evaluation.json").exists()
     kept = sorted((files / "out" / "answers").iterdir())
-    assert [path.name.split(".")[2:] for path in kept] == [["constrained", "0", "jsonl"]]
+    assert [path.name.split(".")[2:] for path in kept] == [["held", "0", "jsonl"]]
     written = kept[0].stat().st_mtime_ns
     evaluate(plan_of(files, known("good")))
     assert kept[0].stat().st_mtime_ns == written
