@@ -17,10 +17,24 @@ class Constraint:
     ebnf: str | None = None
 
 
-class Guide(Protocol):
-    """Follows a text while it is written: `options` are the texts of which one comes next (none: the end), `take` says which it was."""
+@dataclass(frozen=True)
+class NumberChoice:
+    """A whole number in one of `ranges` (ends included, none of them in another), with `sign` behind it: a list of texts that need not be written out."""
 
-    def options(self) -> list[str]: ...
+    ranges: tuple[tuple[int, int], ...]
+    sign: str
+
+    def texts(self) -> list[str]:
+        return [f"{value}{self.sign}" for low, high in self.ranges for value in range(low, high + 1)]
+
+
+class Guide(Protocol):
+    """Follows a text while it is written: `options` are the texts of which one comes next (none: the end), `take` says which it was.
+
+    No option is the beginning of another.
+    """
+
+    def options(self) -> list[str] | NumberChoice: ...
 
     def take(self, text: str) -> None: ...
 

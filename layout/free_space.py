@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -50,7 +51,8 @@ class Taken:
         return replace(self, x0=self.x0 - x, x1=self.x1 - x, y0=self.y0 - y, y1=self.y1 - y)
 
 
-def beyond_walls(room: Room) -> list[Taken]:
+@lru_cache(maxsize=256)
+def beyond_walls(room: Room) -> tuple[Taken, ...]:
     """What is outside of the room within the rectangle around it; an oblique wall is a flight of stairs."""
     xs, ys = {0.0, room.extent[0]}, {0.0, room.extent[1]}
     for wall in room.walls:
@@ -65,7 +67,7 @@ def beyond_walls(room: Room) -> list[Taken]:
         for x0, x1 in pairwise(across):
             if outside_area([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], room.polygon) > SLIVER:
                 found.append(Taken(x0, x1, y0, y1, -FAR, FAR, "outside"))
-    return found
+    return tuple(found)
 
 
 def doorways(room: Room) -> list[Taken]:
@@ -98,7 +100,7 @@ def furniture(objects: Iterable[SceneObject]) -> list[Taken]:
 
 def in_the_way(room: Room, objects: Iterable[SceneObject], entry: Category) -> list[Taken]:
     """All that a piece of this category has to stay clear of, at any height."""
-    taken = beyond_walls(room)
+    taken = list(beyond_walls(room))
     if entry.height[1] > STEP_OVER:
         taken += doorways(room)
     if base(entry.name) != "curtain":
@@ -134,18 +136,24 @@ def maximal(
             if a1 <= u0 or u1 <= a0 or b1 <= v0 or v1 <= b0:
                 kept.append(r)
                 continue
-            parts = ((u0, a0, v0, v1), (a1, u1, v0, v1), (u0, u1, v0, b0), (u0, u1, b1, v1))
-            cut += [p for p in parts if p[1] - p[0] >= u and p[3] - p[2] >= v]
-        for i, c in enumerate(cut):
-            others = (*kept, *cut[:i], *(p for p in cut[i + 1 :] if p != c))
-            if not any(_within(c, o) for o in others):
+            if a0 - u0 >= u:
+                cut.append((u0, a0, v0, v1))
+            if u1 - a1 >= u:
+                cut.append((a1, u1, v0, v1))
+            if b0 - v0 >= v:
+                cut.append((u0, u1, v0, b0))
+            if v1 - b1 >= v:
+                cut.append((u0, u1, b1, v1))
+        # The largest first: what lies in another lies in one that is there already.
+        cut.sort(key=lambda r: (r[0] - r[1]) * (r[3] - r[2]))
+        for c in cut:
+            for o in kept:
+                if o[0] <= c[0] and c[1] <= o[1] and o[2] <= c[2] and c[3] <= o[3]:
+                    break
+            else:
                 kept.append(c)
         free = kept
     return sorted(free, key=lambda r: (-(r[1] - r[0]) * (r[3] - r[2]), r))
-
-
-def _within(inner: Rect, outer: Rect) -> bool:
-    return outer[0] <= inner[0] and inner[1] <= outer[1] and outer[2] <= inner[2] and inner[3] <= outer[3]
 
 
 def _around(corners: Sequence[tuple[float, float]], bottom: float, top: float) -> Taken:

@@ -15,8 +15,9 @@ import numpy as np
 
 from layout import oblique
 from layout.answer_schema import yaws
+from layout.asking import NumberChoice
 from layout.catalogue import CATALOGUE, Category
-from layout.places import Place, Span, places
+from layout.places import Pair, Place, Span, places
 from layout.schema import PLACES, Room, SceneObject
 from layout.serialise import category_of, of_span, origin
 
@@ -25,11 +26,11 @@ LOOK = 4  # cm between the positions that are tried when only it matters whether
 
 
 class Numbers(Protocol):
-    """The six numbers of a piece, one after the other: what follows each but the last, what number k may be, and what they come to."""
+    """The six numbers of a piece, one after the other: what follows each but the last, the ranges of the next, and what they come to."""
 
     signs: tuple[str, str, str, str, str]
 
-    def allowed(self, numbers: Sequence[int]) -> Sequence[int]: ...
+    def allowed(self, numbers: Sequence[int]) -> Sequence[Pair]: ...
 
     def placed(self, numbers: Sequence[int]) -> tuple[Size, Size]: ...
 
@@ -58,15 +59,15 @@ class RoomGuide:
         self._chosen: tuple[str, int, Numbers] | None = None
         self._numbers: list[int] = []
 
-    def options(self) -> list[str]:
-        """The texts of which one comes next; none at the end. None of them is the beginning of another."""
+    def options(self) -> list[str] | NumberChoice:
+        """The texts of which one comes next; none at the end."""
         if len(self.objects) == self._last:
             return []
         if self._chosen is None:
             self._heads = dict(self._ways())
             return list(self._heads)
-        sign = self._sign(self._chosen[2])
-        return [f"{value}{sign}" for value in self._chosen[2].allowed(self._numbers)]
+        form = self._chosen[2]
+        return NumberChoice(joined(form.allowed(self._numbers)), self._sign(form))
 
     def take(self, text: str) -> None:
         """What was written, one of the options."""
@@ -131,14 +132,14 @@ class _SpanNumbers:
     ) -> None:
         self.spans, self.yaw, self.corner, self.under = spans, yaw, corner, under
 
-    def allowed(self, numbers: Sequence[int]) -> list[int]:
+    def allowed(self, numbers: Sequence[int]) -> list[Pair]:
         k = len(numbers)
-        ranges = set()
+        ranges = []
         for span in self.spans:
             if all(low <= n <= high for n, (low, high) in zip(numbers, span.ends, strict=False)):
                 low, high = span.ends[k]
-                ranges.add((max(low, numbers[-1] + span.least[k // 2]) if k % 2 else low, high))
-        return sorted({value for low, high in ranges for value in range(low, high + 1)})
+                ranges.append((max(low, numbers[-1] + span.least[k // 2]) if k % 2 else low, high))
+        return ranges
 
     def placed(self, numbers: Sequence[int]) -> tuple[Size, Size]:
         return of_span(numbers, self.yaw, self.corner, under=self.under)
@@ -168,26 +169,27 @@ class _PoseNumbers:
             least, most = (middle, most) if self.fits(*numbers, middle) else (least, middle - 1)
         return least
 
-    def allowed(self, numbers: Sequence[int]) -> Sequence[int]:
+    def allowed(self, numbers: Sequence[int]) -> list[Pair]:
         k = len(numbers)
         if k < 2:
             low, high = (self.entry.width, self.entry.depth)[k]
-            return range(math.ceil(low), self._largest(low, high, numbers) + 1)
+            return [(math.ceil(low), self._largest(low, high, numbers))]
         if k == 2:
             low, high = self.entry.height
-            return range(math.ceil(low), math.floor(max(low, min(high, self.room.height))) + 1)
+            return [(math.ceil(low), math.floor(max(low, min(high, self.room.height))))]
         if k == 3:
             self._free_XY = self._positions(numbers)
             if not self._free_XY.any():  # one so high meets something
                 self._free_XY[:] = True
-            return np.flatnonzero(self._free_XY.any(axis=1)).tolist()
+            return _runs(self._free_XY.any(axis=1))
         if k == 4:
-            return np.flatnonzero(self._free_XY[numbers[3]]).tolist()
+            return _runs(self._free_XY[numbers[3]])
         if self.on == "wall":
             low, high = self.entry.bottom
-            return range(round(low), max(round(low), round(min(high, self.room.height - numbers[2]))) + 1)
+            return [(round(low), max(round(low), round(min(high, self.room.height - numbers[2]))))]
         carrier = next((o for o in self.objects if o.id == self.on), None)
-        return [round(carrier.box.top) if carrier else 0]
+        bottom = round(carrier.box.top) if carrier else 0
+        return [(bottom, bottom)]
 
     def placed(self, numbers: Sequence[int]) -> tuple[Size, Size]:
         w, d, h, x, y, z = numbers
@@ -195,6 +197,23 @@ class _PoseNumbers:
 
     def _positions(self, size: Sequence[float], step: int = 1) -> np.ndarray:
         return oblique.positions(self.room, self.objects, self.entry, self.on, self.yaw, size, step=step)
+
+
+def joined(ranges: Sequence[Pair]) -> tuple[Pair, ...]:
+    """Ranges of whole numbers in order, those that meet or touch as one; empty ones are left out."""
+    found: list[Pair] = []
+    for low, high in sorted(r for r in ranges if r[0] <= r[1]):
+        if found and low <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(found[-1][1], high)
+        else:
+            found.append((low, high))
+    return tuple(found)
+
+
+def _runs(free_N: np.ndarray) -> list[Pair]:
+    """First and last index of every run of True."""
+    edges = np.flatnonzero(np.diff(free_N.astype(np.int8), prepend=0, append=0)).tolist()
+    return list(zip(edges[::2], [e - 1 for e in edges[1::2]], strict=True))
 
 
 def _anywhere(room: Room, entry: Category, objects: Sequence[SceneObject]) -> list[Place]:

@@ -77,24 +77,26 @@ def _quarter_turns(
     on: str, domain: Rect, entry: Category, taken: Sequence[Taken], levels: tuple[float, float]
 ) -> list[Place]:
     """Within a level rectangle; `levels` are the lowest and highest z that the piece may take, of which it touches one."""
-    found = []
     bottom, top = levels
-    for yaws, across, up in zip(ACROSS, (entry.width, entry.depth), (entry.depth, entry.width), strict=True):
-        spans = []
-        for high in _heights(on, entry, taken, levels):
-            low, reach = (
-                min(entry.height[0], high),
-                (top - high, top) if on == "ceiling" else (bottom, bottom + high),
-            )
-            there = [(t.x0, t.x1, t.y0, t.y1) for t in taken if t.meets(*reach)]
-            for r in free_space.maximal(domain, there, (across[0], up[0])):
-                tall = ((0, 0), (math.ceil(low), math.floor(high)))
-                spans.append(
-                    _span(_ends(r[0], r[1], across), _ends(r[2], r[3], up), tall, (across, up, (low, high)))
-                )
-        if spans:
-            found.append(Place(on, yaws, tuple(spans)))
-    return found
+    lengths = {
+        yaws: (entry.width, entry.depth) if yaws == ACROSS[0] else (entry.depth, entry.width)
+        for yaws in ACROSS
+    }
+    spans: dict[tuple[int, ...], list[Span]] = {yaws: [] for yaws in ACROSS}
+    shortest = min(entry.width[0], entry.depth[0])
+    for high in _heights(on, entry, taken, levels):
+        low, reach = (
+            min(entry.height[0], high),
+            (top - high, top) if on == "ceiling" else (bottom, bottom + high),
+        )
+        there = [(t.x0, t.x1, t.y0, t.y1) for t in taken if t.meets(*reach)]
+        tall = ((0, 0), (math.ceil(low), math.floor(high)))
+        for r in free_space.maximal(domain, there, (shortest, shortest)):
+            for yaws, (across, up) in lengths.items():
+                if r[1] - r[0] >= across[0] and r[3] - r[2] >= up[0]:
+                    level = _ends(r[0], r[1], across), _ends(r[2], r[3], up)
+                    spans[yaws].append(_span(*level, tall, (across, up, (low, high))))
+    return [Place(on, yaws, tuple(found)) for yaws, found in spans.items() if found]
 
 
 def _heights(on: str, entry: Category, taken: Sequence[Taken], levels: tuple[float, float]) -> list[float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 
+from layout.asking import NumberChoice
 from layout.guide import RoomGuide
 from layout.repair import carried
 from layout.schema import PLACES, Scene, SceneObject
@@ -32,7 +33,7 @@ def scatter_held(scene: Scene, seed: int | str) -> Scene:
     rng = random.Random(f"{seed}/held")
     guide = RoomGuide(scene.room, [o.id for o in scene.objects], "")
     while options := guide.options():
-        guide.take(rng.choice(options))
+        guide.take(rng.choice(options.texts() if isinstance(options, NumberChoice) else options))
     return Scene(room=scene.room, objects=tuple(guide.objects))
 
 

@@ -115,6 +115,7 @@ class _Listener:
     """Answers with the synthesiser's own plans, to learn what would be asked of a model for the objects."""
 
     plans: Sequence[str]
+    follows: bool
     asked: list[Asked] = field(default_factory=list)
 
     def complete(self, asked: Sequence[Asked], *, temperature: float, seed: int) -> list[str]:
@@ -122,36 +123,47 @@ class _Listener:
         return [f'{plan}","objects":' for plan in self.plans]
 
 
-def questions(rooms: Sequence[Scene]) -> list[Asked]:
-    """What `layout.generate` asks a model for the objects of rooms once it has planned them."""
+def questions(rooms: Sequence[Scene], *, space: bool = True) -> list[Asked]:
+    """What `layout.generate` asks a model for the objects of rooms once it has planned them, held to the space or to the schema alone."""
     from layout.generate import Job, answers
     from layout.instructions import plan_text
     from layout.schema import Scene
     from layout.serialise import carriers_first
 
-    listener = _Listener([plan_text(carriers_first(scene)) for scene in rooms])
-    answers(listener, [Job(Scene(room=s.room), f"a {s.room.room_type.replace('_', ' ')}") for s in rooms])
+    listener = _Listener([plan_text(carriers_first(scene)) for scene in rooms], follows=True)
+    jobs = [Job(Scene(room=s.room), f"a {s.room.room_type.replace('_', ' ')}") for s in rooms]
+    answers(listener, jobs, space=space)
     return listener.asked
 
 
 def decoding(backend: Any) -> dict[str, float]:
-    """Tokens a second of a batch of eight that is held to its schemas, and how fast that is beside letting it write as much freely."""
+    """Tokens a second of a batch of eight that is held, and how fast that is beside letting it write as much freely.
+
+    Held as in use, to the space that is left; `schema` is the same held to a grammar of the words and the room's size alone.
+    """
     rooms = scenes(BATCH * (REPEATS + 1))
-    batches = [questions(rooms[k : k + BATCH]) for k in range(0, len(rooms), BATCH)]
-    held, free, speed = [], [], 0.0
-    for k, batch in enumerate(batches):
-        held_s = _seconds(backend, batch)
-        lengths = list(backend.lengths)
-        # As long as the held ones, row by row: a batch waits for its longest row whoever holds it.
-        free_batch = [replace(a, constraint=None, max_tokens=n) for a, n in zip(batch, lengths, strict=True)]
-        backend.endless = True
-        free_s = _seconds(backend, free_batch)
-        backend.endless = False
-        if k:  # the first batch warms up
-            held.append(held_s)
-            free.append(free_s)
-            speed = max(speed, sum(lengths) / held_s)
-    return {"held_tokens_per_s": speed, "held_to_free_batch_8": sum(free) / sum(held)}
+    batches = [rooms[k : k + BATCH] for k in range(0, len(rooms), BATCH)]
+    found: dict[str, float] = {}
+    for name, space in (("held", backend.follows), ("schema", False)):
+        held, free, speed = [], [], 0.0
+        for k, batch in enumerate(batches):
+            asked = questions(batch, space=space)
+            held_s = _seconds(backend, asked)
+            lengths = list(backend.lengths)
+            # As long as the held ones, row by row: a batch waits for its longest row whoever holds it.
+            free_batch = [
+                replace(a, constraint=None, guide=None, max_tokens=n)
+                for a, n in zip(asked, lengths, strict=True)
+            ]
+            backend.endless = True
+            free_s = _seconds(backend, free_batch)
+            backend.endless = False
+            if k:  # the first batch warms up
+                held.append(held_s)
+                free.append(free_s)
+                speed = max(speed, sum(lengths) / held_s)
+        found |= {f"{name}_tokens_per_s": speed, f"{name}_to_free_batch_8": sum(free) / sum(held)}
+    return found
 
 
 def _seconds(backend: Any, batch: Sequence[Asked]) -> float:

@@ -8,9 +8,10 @@ import pytest
 
 from layout import guide as guides
 from layout.answer_schema import yaws
+from layout.asking import NumberChoice
 from layout.checks import check
 from layout.geometry import overrun
-from layout.guide import RoomGuide
+from layout.guide import RoomGuide, joined
 from layout.parse import Parsed, parse
 from layout.schema import Room, Scene
 from layout.serialise import answer_text
@@ -30,10 +31,16 @@ def upright(room):
     return all(yaw % 90 == 0 for yaw in yaws(room))
 
 
+def offered(guide):
+    """The texts that may come next, written out."""
+    options = guide.options()
+    return options.texts() if isinstance(options, NumberChoice) else options
+
+
 def walked(guide, rng):
     """A text of choices at random."""
     text = ""
-    while options := guide.options():
+    while options := offered(guide):
         taken = rng.choice(options)
         guide.take(taken)
         text += taken
@@ -63,7 +70,7 @@ def test_the_rooms_of_training_are_among_the_choices():
     for scene in scenes(60):
         text = answer_text(scene, plan=False).partition("[")[2]
         guide = RoomGuide(scene.room, [o.id for o in scene.objects], "")
-        while options := guide.options():
+        while options := offered(guide):
             taken = next((o for o in options if text.startswith(o)), None)
             if taken is None:
                 missed += 1
@@ -79,7 +86,7 @@ def test_the_rooms_of_training_are_among_the_choices():
 def test_no_choice_is_the_beginning_of_another():
     scene = scenes(1)[0]
     guide, rng = RoomGuide(scene.room, [o.id for o in scene.objects], "["), random.Random(1)
-    while options := guide.options():
+    while options := offered(guide):
         ordered = sorted(options)
         assert not any(b.startswith(a) for a, b in pairwise(ordered))
         guide.take(rng.choice(options))
@@ -87,10 +94,10 @@ def test_no_choice_is_the_beginning_of_another():
 
 def test_a_span_ends_no_sooner_than_the_smallest_of_its_kind(room):
     guide = RoomGuide(room, ["wardrobe_1"], "[")
-    guide.take(next(o for o in guide.options() if '"yaw":180' in o))
+    guide.take(next(o for o in offered(guide) if '"yaw":180' in o))
     guide.take("150,")
-    assert guide.options()[0] == "230,"
-    assert guide.options()[-1] == "400,"
+    assert offered(guide)[0] == "230,"
+    assert offered(guide)[-1] == "400,"
 
 
 def test_one_piece_ends_with_the_name_of_the_next(bedroom):
@@ -105,6 +112,12 @@ def test_one_piece_ends_with_the_name_of_the_next(bedroom):
     assert json.loads(whole.removeprefix("]},").removesuffix("]}"))["id"] == "desk_1"
 
 
+def test_ranges_that_touch_are_one():
+    assert joined([(5, 9), (1, 2), (3, 4), (20, 30), (22, 25), (8, 7)]) == ((1, 9), (20, 30))
+    assert joined([]) == ()
+    assert NumberChoice(((1, 2), (5, 5)), ",").texts() == ["1,", "2,", "5,"]
+
+
 def test_what_fits_nowhere_is_still_written():
     room = Room(room_type="bedroom", polygon=((0, 0), (130, 0), (130, 130), (0, 130)))
     guide = RoomGuide(room, ["double_bed_1"], "[")
@@ -116,16 +129,16 @@ def test_what_fits_nowhere_is_still_written():
 def test_along_an_oblique_wall_every_choice_of_a_position_is_clear():
     desk = thing("desk_1", "desk", (120, 60, 75), 0, (250, 320, 0))
     guide = RoomGuide(OBLIQUE, ["desk_1", "bookshelf_1"], "]},", [desk])
-    heads = [o for o in guide.options() if '"size":[' in o]
+    heads = [o for o in offered(guide) if '"size":[' in o]
     assert {json.loads(o.split('"yaw":')[1].split(",")[0]) for o in heads} == {45, 135, 225, 315}
     guide.take(next(o for o in heads if '"yaw":135' in o))
     for text in ("80,", "30,", '200],"pos":['):
-        assert text in guide.options()
+        assert text in offered(guide)
         guide.take(text)
-    xs = guide.options()
+    xs = offered(guide)
     assert "70," in xs
     guide.take("70,")
-    ys = [int(o.removesuffix(",")) for o in guide.options()]
+    ys = [int(o.removesuffix(",")) for o in offered(guide)]
     for y in ys:
         shelf = thing("bookshelf_1", "bookshelf", (80, 30, 200), 135, (70, y, 0))
         report = check(Scene(room=OBLIQUE, objects=(desk, shelf)))
