@@ -14,12 +14,12 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-from layout.catalogue import Category, base
-from layout.checks import COLLISION_HEIGHT, WINDOW_SHARE
+from layout.catalogue import CATALOGUE, Category, base
+from layout.checks import ACCESS_SHARE, COLLISION_HEIGHT, WINDOW_SHARE
 from layout.geometry import outside_area
 from layout.rules import TUCK_SHARE, TUCKED, WINDOW_BAND
 from layout.schema import Room, SceneObject
-from layout.walkable import STEP_OVER
+from layout.walkable import HEADROOM, RADIUS, STEP_OVER
 
 Rect = tuple[int, int, int, int]  # u0, u1, v0, v1
 
@@ -31,7 +31,7 @@ SLIVER = 1.0  # cm² of a cell outside of the room that count as none
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A box of space that something takes, in cm of the room: what is beyond its walls, before its openings, or furniture of a category."""
+    """A box of space that something takes, in cm of the room: beyond its walls, before its openings, before what is used, or furniture."""
 
     x0: float
     x1: float
@@ -39,7 +39,7 @@ class Taken:
     y1: float
     z0: float
     z1: float
-    kind: Literal["outside", "opening", "furniture"] = "furniture"
+    kind: Literal["outside", "opening", "way", "furniture"] = "furniture"
     category: str = ""
 
     def meets(self, low: float, high: float) -> bool:
@@ -98,9 +98,39 @@ def furniture(objects: Iterable[SceneObject]) -> list[Taken]:
     return found
 
 
-def in_the_way(room: Room, objects: Iterable[SceneObject], entry: Category) -> list[Taken]:
+def obstructs(entry: Category | None) -> bool:
+    """Whether a person walks around a piece of this category on the floor: no rug, and no chair that is pushed aside."""
+    return entry is None or ("floor" in entry.on and not entry.movable and entry.height[1] > STEP_OVER)
+
+
+def way_before(entry: Category | None) -> float:
+    """cm of floor that are kept free before a piece that is used from its front alone: a person's width where its use needs that much."""
+    if entry is None or entry.use != ("front",) or "floor" not in entry.on:
+        return 0.0
+    return 2 * RADIUS if entry.clearance >= 2 * RADIUS else (1 - ACCESS_SHARE) * entry.clearance
+
+
+def ways(objects: Iterable[SceneObject]) -> list[Taken]:
+    """The floor before what is used from its front."""
+    found = []
+    for o in objects:
+        depth = way_before(CATALOGUE.get(o.category)) if o.on == "floor" else 0.0
+        if depth:
+            found.append(_around(o.box.zone("front", depth), 0, HEADROOM, "way"))
+    return found
+
+
+def standing(room: Room, objects: Iterable[SceneObject]) -> list[Taken]:
+    """What nobody can walk through."""
+    around = [o for o in objects if o.on == "floor" and obstructs(CATALOGUE.get(o.category))]
+    return [*beyond_walls(room), *(t for t in furniture(around) if t.z1 - t.z0 > STEP_OVER)]
+
+
+def in_the_way(room: Room, objects: Sequence[SceneObject], entry: Category) -> list[Taken]:
     """All that a piece of this category has to stay clear of, at any height."""
     taken = list(beyond_walls(room))
+    if obstructs(entry):
+        taken += ways(objects)
     if entry.height[1] > STEP_OVER:
         taken += doorways(room)
     if base(entry.name) != "curtain":
@@ -144,18 +174,28 @@ def maximal(
                 cut.append((u0, u1, v0, b0))
             if v1 - b1 >= v:
                 cut.append((u0, u1, b1, v1))
-        # The largest first: what lies in another lies in one that is there already.
-        cut.sort(key=lambda r: (r[0] - r[1]) * (r[3] - r[2]))
-        for c in cut:
-            for o in kept:
-                if o[0] <= c[0] and c[1] <= o[1] and o[2] <= c[2] and c[3] <= o[3]:
-                    break
-            else:
-                kept.append(c)
-        free = kept
+        free = outermost(cut, kept)
     return sorted(free, key=lambda r: (-(r[1] - r[0]) * (r[3] - r[2]), r))
 
 
-def _around(corners: Sequence[tuple[float, float]], bottom: float, top: float) -> Taken:
+def outermost(rects: Iterable[Rect], kept: Sequence[Rect] = ()) -> list[Rect]:
+    """`kept`, and those of `rects` that lie in no other."""
+    found = list(kept)
+    # The largest first: what lies in another lies in one that is there already.
+    for c in sorted(rects, key=lambda r: (r[0] - r[1]) * (r[3] - r[2])):
+        for o in found:
+            if o[0] <= c[0] and c[1] <= o[1] and o[2] <= c[2] and c[3] <= o[3]:
+                break
+        else:
+            found.append(c)
+    return found
+
+
+def _around(
+    corners: Sequence[tuple[float, float]],
+    bottom: float,
+    top: float,
+    kind: Literal["opening", "way"] = "opening",
+) -> Taken:
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
-    return Taken(min(xs), max(xs), min(ys), max(ys), bottom, top, "opening")
+    return Taken(min(xs), max(xs), min(ys), max(ys), bottom, top, kind)

@@ -22,7 +22,10 @@ from layout.schema import PLACES, Room, SceneObject
 from layout.serialise import category_of, of_span, origin
 
 Size = tuple[float, float, float]
-LOOK = 4  # cm between the positions that are tried when only it matters whether there is one
+LOOK, LOOK_CLOSELY = (
+    8,
+    4,
+)  # cm between the positions tried on the floor, and elsewhere, when it only matters whether there is one
 
 
 class Numbers(Protocol):
@@ -159,7 +162,7 @@ class _PoseNumbers:
     def fits(self, width: float | None = None, depth: float | None = None) -> bool:
         """Whether there is a place for the smallest of its kind, or for one of this width and depth."""
         size = width or self.entry.width[0], depth or self.entry.depth[0], self.entry.height[0]
-        return bool(self._positions(size, LOOK).any())
+        return bool(self._positions(size, LOOK if self.on == "floor" else LOOK_CLOSELY).any())
 
     def _largest(self, low: float, high: float, numbers: Sequence[int]) -> int:
         """The greatest width, or the greatest depth at the width that is written, for which there is a place; `low` has one."""

@@ -40,7 +40,8 @@ def positions(
     free_XY = _contains(outline, centre_X, centre_Y)
     foot = _Foot(size, yaw)
     for wall in walls(outline):
-        free_XY &= foot.clear_of([wall.a, wall.b], centre_X, centre_Y, WALL_SLACK)
+        if free_XY.any():
+            free_XY &= foot.clear_of([wall.a, wall.b], centre_X, centre_Y, WALL_SLACK)
     for corners in _obstacles(room, objects, entry, on, bottom, top):
         if free_XY.any():
             free_XY &= foot.clear_of(corners, centre_X, centre_Y, TOUCH)
@@ -86,9 +87,8 @@ class _Foot:
         for nx, ny in {*normals, *self.axes}:
             reach = sum(h * abs(nx * ax + ny * ay) for h, (ax, ay) in zip(self.half, self.axes, strict=True))
             marks = [nx * x + ny * y for x, y in corners]
-            along_XY = nx * centre_X[:, None] + ny * centre_Y[None, :]
-            clear_XY |= along_XY + reach <= min(marks) + slack
-            clear_XY |= along_XY - reach >= max(marks) - slack
+            along_XY = np.add.outer(nx * centre_X, ny * centre_Y)
+            clear_XY |= (along_XY <= min(marks) + slack - reach) | (along_XY >= max(marks) - slack + reach)
         return clear_XY
 
 

@@ -40,12 +40,27 @@ class Place:
 
 
 def places(room: Room, entry: Category, objects: Sequence[SceneObject]) -> list[Place]:
-    """All places of a piece of this category in a room that has `objects`; none where nothing of it fits."""
+    """All places of a piece of this category in a room that has `objects`; none where nothing of it fits.
+
+    The floor before what is used from its front stays free where there are such places.
+    """
     taken = free_space.in_the_way(room, objects, entry)
+    found = _places(room, entry, objects, taken, free_space.way_before(entry))
+    if not found:
+        found = _places(room, entry, objects, [t for t in taken if t.kind != "way"], 0.0)
+    return found
+
+
+def _places(
+    room: Room, entry: Category, objects: Sequence[SceneObject], taken: Sequence[Taken], before: float
+) -> list[Place]:
+    """Clear of `taken` and, on the floor, with so many cm `before` the front free of what stands there."""
     found: list[Place] = []
     for on in entry.on:
         if on == "wall":
             found += [place for wall in room.walls if (place := _on_wall(room, wall, entry, taken))]
+        elif on == "floor" and before:
+            found += _used(room, entry, taken, free_space.standing(room, objects), before)
         elif on in ("floor", "ceiling"):
             found += _in_room(room, on, entry, taken)
     for o in objects:
@@ -56,11 +71,59 @@ def places(room: Room, entry: Category, objects: Sequence[SceneObject]) -> list[
 
 def _in_room(room: Room, on: str, entry: Category, taken: Sequence[Taken]) -> list[Place]:
     """On the floor or under the ceiling."""
-    width, depth = room.extent
-    domain = (0, _cm(width), 0, _cm(depth))
+    domain = _whole(room)
     most = min(entry.height[1], room.height)
     levels = (0.0, most) if on == "floor" else (room.height - most, room.height)
     return _quarter_turns(on, domain, entry, taken, levels)
+
+
+def _whole(room: Room) -> Rect:
+    width, depth = room.extent
+    return 0, _cm(width), 0, _cm(depth)
+
+
+def _used(
+    room: Room, entry: Category, taken: Sequence[Taken], standing: Sequence[Taken], before: float
+) -> list[Place]:
+    """On the floor with free floor before the front: in a rectangle that is clear of all, and with that floor in one where nothing stands."""
+    levels = (0.0, min(entry.height[1], room.height))
+    least = (min(entry.width[0], entry.depth[0]),) * 2
+    walked = free_space.maximal(_whole(room), [(t.x0, t.x1, t.y0, t.y1) for t in standing], least)
+    spans: dict[int, list[Span]] = {yaw: [] for yaw in (0, 90, 180, 270)}
+    for high in _heights("floor", entry, taken, levels):
+        low, tall = _tall(entry, high)
+        there = [(t.x0, t.x1, t.y0, t.y1) for t in taken if t.meets(0.0, high)]
+        clear = free_space.maximal(_whole(room), there, least)
+        for yaw, found in spans.items():
+            across, up = (entry.width, entry.depth) if yaw in ACROSS[0] else (entry.depth, entry.width)
+            behind = [_behind(w, yaw, math.ceil(before)) for w in walked]
+            both = {_common(r, b) for r in clear for b in behind}
+            fitting = [r for r in both if r[1] - r[0] >= across[0] and r[3] - r[2] >= up[0]]
+            for r in sorted(free_space.outermost(fitting)):
+                level = _ends(r[0], r[1], across), _ends(r[2], r[3], up)
+                found.append(_span(*level, tall, (across, up, (low, high))))
+    return [Place("floor", (yaw,), tuple(found)) for yaw, found in spans.items() if found]
+
+
+def _behind(r: Rect, yaw: int, before: int) -> Rect:
+    """A rectangle without its strip on the side to which a piece of this yaw looks."""
+    x0, x1, y0, y1 = r
+    return {
+        0: (x0, x1, y0 + before, y1),
+        90: (x0, x1 - before, y0, y1),
+        180: (x0, x1, y0, y1 - before),
+        270: (x0 + before, x1, y0, y1),
+    }[yaw]
+
+
+def _common(a: Rect, b: Rect) -> Rect:
+    return max(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), min(a[3], b[3])
+
+
+def _tall(entry: Category, high: float) -> tuple[float, Ends]:
+    """(least height, what z0 and z1 may be) of what stands where there is room to `high`."""
+    low = min(entry.height[0], high)
+    return low, ((0, 0), (math.ceil(low), math.floor(high)))
 
 
 def _on_top(room: Room, carrier: SceneObject, entry: Category, taken: Sequence[Taken]) -> list[Place]:
@@ -85,12 +148,9 @@ def _quarter_turns(
     spans: dict[tuple[int, ...], list[Span]] = {yaws: [] for yaws in ACROSS}
     shortest = min(entry.width[0], entry.depth[0])
     for high in _heights(on, entry, taken, levels):
-        low, reach = (
-            min(entry.height[0], high),
-            (top - high, top) if on == "ceiling" else (bottom, bottom + high),
-        )
+        low, tall = _tall(entry, high)
+        reach = (top - high, top) if on == "ceiling" else (bottom, bottom + high)
         there = [(t.x0, t.x1, t.y0, t.y1) for t in taken if t.meets(*reach)]
-        tall = ((0, 0), (math.ceil(low), math.floor(high)))
         for r in free_space.maximal(domain, there, (shortest, shortest)):
             for yaws, (across, up) in lengths.items():
                 if r[1] - r[0] >= across[0] and r[3] - r[2] >= up[0]:

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from recipes.configuration import ConfigError
@@ -86,9 +87,8 @@ def make_output(folder: str) -> Path:
     path = Path(folder).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.write_text("")
-        probe.unlink()
+        with TemporaryFile(dir=path):  # of its own name: the processes of one run try at the same moment
+            pass
     except OSError as error:
         raise ConfigError(
             f"output_dir: cannot write to {folder!r}: {error.strerror}; choose another folder"

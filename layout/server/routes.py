@@ -104,7 +104,7 @@ def build_router(service: LayoutService) -> APIRouter:
             began = time.perf_counter()
             found = generate(
                 backend, room, body.request, n=body.n, plan=body.plan, keep=body.keep, mend=body.repair,
-                temperature=body.temperature, seed=body.seed, tries=body.tries, progress=tell,
+                temperature=body.temperature, seed=body.seed, tries=body.tries, space=body.space, progress=tell,
             )  # fmt: skip
             return _layout_response(found, service.name or "", body.svg, began)
 

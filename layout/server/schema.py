@@ -59,8 +59,11 @@ class LayoutRequest(Strict):
     n: Answers = 8
     seed: Seed = 0
     plan: bool = Field(default=True, description="let the model plan before it writes coordinates")
+    space: bool = Field(
+        default=True, description="hold every piece to the space that the room and the pieces before it leave"
+    )
     repair: Repair = True
-    tries: Tries = 4
+    tries: Tries = 1
     temperature: Temperature = 0.8
     svg: Svg = False
     stream: Stream = False
@@ -98,7 +101,7 @@ class EditRequest(Strict):
     n: Answers = 8
     seed: Seed = 0
     repair: Repair = True
-    tries: Tries = 4
+    tries: Tries = 1
     temperature: Temperature = 0.8
     svg: Svg = False
     stream: Stream = False

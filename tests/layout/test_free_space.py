@@ -107,7 +107,30 @@ def test_a_seat_reaches_under_its_table_as_far_as_the_validator_lets_it():
     assert max(ends) == 156  # 40 % of 40 cm, the smallest chair, under a desk that begins at 140
     chair = thing("desk_chair_1", "desk_chair", (40, 40, 90), 180, (150, 136, 0))
     assert not check(Scene(room=EMPTY, objects=(desk, chair))).of("collision")
-    assert max(s.ends[3][1] for s in spans(EMPTY, "plant", desk) if inside(s, 130, 170, 90, 130)) == 140
+    turned = desk.moved(yaw=180)  # nobody sits on this side
+    assert max(s.ends[3][1] for s in spans(EMPTY, "plant", turned) if inside(s, 130, 170, 90, 130)) == 140
+
+
+def at(room, category, yaw, *objects):
+    return [s for p in places(room, CATALOGUE[category], objects) if p.yaws == (yaw,) for s in p.spans]
+
+
+def test_what_is_used_from_its_front_keeps_floor_before_it():
+    assert any(inside(s, 0, 100, 140, 200) for s in at(EMPTY, "wardrobe", 0))  # looks south into the room
+    assert not any(inside(s, 0, 100, 0, 60) for s in at(EMPTY, "wardrobe", 0))  # looks at the wall
+    assert any(inside(s, 0, 100, 50, 110) for s in at(EMPTY, "wardrobe", 0))
+    assert not any(inside(s, 0, 100, 49, 109) for s in at(EMPTY, "wardrobe", 0))
+    wardrobe = thing("wardrobe_1", "wardrobe", (100, 60, 200), 0, (150, 170, 0))
+    assert not any(inside(s, 130, 170, 60, 100) for s in spans(EMPTY, "plant", wardrobe))
+    assert any(inside(s, 130, 170, 50, 90) for s in spans(EMPTY, "plant", wardrobe))
+    assert any(inside(s, 130, 170, 100, 140) for s in spans(EMPTY, "desk_chair", wardrobe))  # is pushed aside
+    assert any(inside(s, 100, 200, 60, 140) for s in spans(EMPTY, "rug", wardrobe))
+
+
+def test_where_there_is_no_floor_to_keep_free_a_piece_still_has_its_places():
+    narrow = Room(room_type="bedroom", polygon=((0, 0), (210, 0), (210, 80), (0, 80)))
+    table = thing("dining_table_1", "dining_table", (120, 80, 75), 0, (150, 40, 0))
+    assert any(inside(s, 0, 90, 0, 60) for s in spans(narrow, "wardrobe", table))
 
 
 def test_tops_are_counted_from_their_corner():

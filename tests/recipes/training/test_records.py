@@ -1,6 +1,9 @@
 """run.json, metrics.jsonl, checkpoints and the plateau, without a model."""
 
 import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from recipes.callbacks import plateau, spell_seconds, split_step_time
 from recipes.configuration import ConfigError
 from recipes.resume import already_finished, check_same_run, checkpoints, newest_checkpoint
-from recipes.run_record import MetricsLog, RunRecord, git_revision, sha256_rows
+from recipes.run_record import MetricsLog, RunRecord, git_revision, make_output, sha256_rows
 
 
 def test_metrics_after_the_checkpoint_are_dropped_and_a_torn_line_too(tmp_path: Path):
@@ -156,3 +159,16 @@ def test_the_hash_of_a_source_sees_its_content_and_not_the_length_of_the_run(tmp
     file.write_text("a dog\n")
     assert source_hash(str(file), 0) != before
     assert source_hash("shapes", 0) == source_hash("shapes", 0) != source_hash("shapes", 1)
+
+
+def _claimed_as_a_later_process(folder: str) -> int:
+    os.environ["RANK"] = "1"
+    for _ in range(200):
+        make_output(folder)
+    return os.getpid()
+
+
+def test_the_processes_of_one_run_may_try_the_folder_at_the_same_moment(tmp_path):
+    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
+        assert all(pool.map(_claimed_as_a_later_process, [str(tmp_path)] * 3))
+    assert list(tmp_path.iterdir()) == []
