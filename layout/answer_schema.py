@@ -11,7 +11,8 @@ from typing import Any
 
 from layout.catalogue import CATALOGUE, Category, of_room
 from layout.places import places
-from layout.schema import PLACES, Room, SceneObject
+from layout.regions import as_said
+from layout.schema import PLACES, RelationSpec, Room, SceneObject
 from layout.serialise import MAX_OBJECTS, MAX_PER_CATEGORY, PLAN_CHARACTERS, category_of, mentioned
 
 
@@ -65,16 +66,21 @@ def answer_schema(
 
 
 def piece_schema(
-    room: Room, name: str, objects: Sequence[SceneObject], loose: dict[str, Any]
+    room: Room,
+    name: str,
+    objects: Sequence[SceneObject],
+    loose: dict[str, Any],
+    said: Sequence[RelationSpec] = (),
 ) -> dict[str, Any]:
-    """JSON schema of the piece `name` in a room that has `objects`: at one of its places (`layout.places.places`).
+    """JSON schema of the piece `name` in a room that has `objects`: at one of its places (`layout.places`), where the request said so if it did.
 
     At the yaws of oblique walls, and where nothing of that category fits any more, it is `loose`, the piece's part of `answer_schema`.
     """
     entry = CATALOGUE.get(category_of(name))
-    found = places(room, entry, objects) if entry is not None else []
-    if not found:
+    everywhere = places(room, entry, objects) if entry is not None else []
+    if not everywhere:
         return loose
+    found = as_said(everywhere, room, said, name, objects)
     options = [
         _closed(
             {
@@ -86,7 +92,8 @@ def piece_schema(
         )
         for place in found
     ]
-    return _any([*options, *(o for o in loose.get("anyOf", ()) if "pos" in o["properties"])])
+    turned = [o for o in loose.get("anyOf", ()) if "pos" in o["properties"] and found is everywhere]
+    return _any([*options, *turned])
 
 
 def _any(options: list[dict[str, Any]]) -> dict[str, Any]:

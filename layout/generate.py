@@ -26,6 +26,7 @@ from layout.planning import agreed, begun_with, closed, lacking
 from layout.repair import Repaired, cost, repair
 from layout.report import Report
 from layout.request import refuse
+from layout.said import said_relations
 from layout.schema import CountSpec, Room, Scene, SceneObject, Spec
 from layout.serialise import (
     MAX_OBJECTS,
@@ -165,12 +166,15 @@ def _of_all(step: Step, before: int, n: int) -> Step:
 
 
 def spec_of(request: str) -> Spec:
-    """What the words of a request ask for: the furniture they name. One is at least one; a larger number, or none, is exact."""
+    """What the words of a request ask for: the furniture they name, and where they say that it stands.
+
+    One is at least one; a larger number, or none, is exact.
+    """
     counts = (
         CountSpec(category=name, n=n, quantifier="ge" if n == 1 else "eq")
         for name, n in mentioned(request).items()
     )
-    return Spec(counts=tuple(counts))
+    return Spec(counts=tuple(counts), relations=said_relations(request))
 
 
 def ids_of(plan: str, request: str, kept: Sequence[str] = ()) -> list[str]:
@@ -251,7 +255,8 @@ def _writing(job: Job, asked: Asked, space: bool) -> stepwise.Writing:
     assert asked.constraint.schema is not None
     opening = asked.constraint.before + "["
     items = asked.constraint.schema["prefixItems"]
-    return stepwise.Writing(job.kept.room, asked.prompt, asked.begun, opening, items, space)
+    said = said_relations(job.request) if space else ()
+    return stepwise.Writing(job.kept.room, asked.prompt, asked.begun, opening, items, space, said)
 
 
 def _draft(job: Job, plan: bool, constrained: bool) -> Asked:

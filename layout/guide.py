@@ -13,12 +13,12 @@ from typing import Protocol
 
 import numpy as np
 
-from layout import oblique
+from layout import oblique, regions
 from layout.answer_schema import yaws
 from layout.asking import NumberChoice
 from layout.catalogue import CATALOGUE, Category
 from layout.places import Pair, Place, Span, places
-from layout.schema import PLACES, Room, SceneObject
+from layout.schema import PLACES, RelationSpec, Room, SceneObject
 from layout.serialise import category_of, of_span, origin
 
 Size = tuple[float, float, float]
@@ -41,7 +41,7 @@ class Numbers(Protocol):
 class RoomGuide:
     """The answer from its objects on: `ids` in their order, of which the first, `before`, are there already.
 
-    `opening` is the text before the first of the new pieces. After `most` new pieces (None: all) the text ends, with the name of the next
+    Where the request said how something stands (`said`), a piece is offered only the places at which that holds, if there are any. `opening` is the text before the first of the new pieces. After `most` new pieces (None: all) the text ends, with the name of the next
     piece: in training one token had both.
     """
 
@@ -52,9 +52,11 @@ class RoomGuide:
         opening: str,
         before: Sequence[SceneObject] = (),
         *,
+        said: Sequence[RelationSpec] = (),
         most: int | None = None,
     ) -> None:
         self.room, self.ids, self.opening = room, ids, opening
+        self.said = said
         self.objects = list(before)
         self._first = len(before)
         self._last = len(ids) if most is None else min(len(ids), len(before) + most)
@@ -101,8 +103,9 @@ class RoomGuide:
         entry = CATALOGUE[category_of(name)]
         whole = len(self.objects) == self._first
         start = self.opening + '{"id":"' + name if whole else name.removeprefix(category_of(name))
-        found = places(self.room, entry, self.objects)
-        turned = list(self._oblique(entry))
+        everywhere = places(self.room, entry, self.objects)
+        found = regions.as_said(everywhere, self.room, self.said, name, self.objects)
+        turned = list(self._oblique(entry)) if found is everywhere else []
         for place in found if found or turned else _anywhere(self.room, entry, self.objects):
             carrier = next((o for o in self.objects if o.id == place.on), None)
             under = self.room.height if place.on == "ceiling" else None
@@ -141,7 +144,10 @@ class _SpanNumbers:
         for span in self.spans:
             if all(low <= n <= high for n, (low, high) in zip(numbers, span.ends, strict=False)):
                 low, high = span.ends[k]
-                ranges.append((max(low, numbers[-1] + span.least[k // 2]) if k % 2 else low, high))
+                if k % 2:
+                    begun = numbers[-1]
+                    low, high = max(low, begun + span.least[k // 2]), min(high, begun + span.most[k // 2])
+                ranges.append((low, high))
         return ranges
 
     def placed(self, numbers: Sequence[int]) -> tuple[Size, Size]:
@@ -227,8 +233,9 @@ def _anywhere(room: Room, entry: Category, objects: Sequence[SceneObject]) -> li
         math.floor(max(entry.height[0], min(entry.height[1], room.height))),
     )
     level = ((0, width - 1), (1, width), (0, depth - 1), (1, depth))
-    stands = Span((*level, (0, 0), (low, high)), (1, 1, low))
-    hangs = Span((*level, (0, round(room.height) - low), (low, round(room.height))), (1, 1, low))
+    top = round(room.height)
+    stands = Span((*level, (0, 0), (low, high)), (1, 1, low), (width, depth, high))
+    hangs = Span((*level, (0, top - low), (low, top)), (1, 1, low), (width, depth, top))
     carriers = [o.id for o in objects if category_of(o.id) in entry.on]
     on = [*(p for p in PLACES if p in entry.on), *carriers] or ["floor"]
     return [Place(p, (0, 90, 180, 270), (hangs if p == "wall" else stands,)) for p in on]

@@ -24,10 +24,11 @@ ACROSS = ((0, 180), (90, 270))  # yaws at which the width lies along x, and alon
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What the six numbers of a span may be, as the wire has them, and how far apart the two of a pair are at least."""
+    """What the six numbers of a span may be, as the wire has them, and how far apart the two of a pair are at least and at most."""
 
     ends: tuple[Pair, Pair, Pair, Pair, Pair, Pair]
     least: tuple[int, int, int]
+    most: tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,8 @@ def _ends(low: int, high: int, length: Range) -> Ends:
 
 def _span(x: Ends, y: Ends, z: Ends, lengths: tuple[Range, Range, Range]) -> Span:
     least = tuple(math.ceil(length[0]) for length in lengths)
-    return Span((*x, *y, *z), least)  # type: ignore[arg-type]
+    most = tuple(max(math.ceil(length[0]), math.floor(length[1])) for length in lengths)
+    return Span((*x, *y, *z), least, most)  # type: ignore[arg-type]
 
 
 def _cm(value: float) -> int:

@@ -7,11 +7,12 @@ where a guide keeps it out of walls and furniture, above those of chance under t
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from layout.asking import NumberChoice
 from layout.guide import RoomGuide
 from layout.repair import carried
-from layout.schema import PLACES, Scene, SceneObject
+from layout.schema import PLACES, RelationSpec, Scene, SceneObject
 
 
 def scatter(scene: Scene, seed: int | str) -> Scene:
@@ -28,10 +29,13 @@ def scatter(scene: Scene, seed: int | str) -> Scene:
     return found
 
 
-def scatter_held(scene: Scene, seed: int | str) -> Scene:
-    """The scene's objects by name, each choice of `layout.guide` taken at random: how they stand, where, and how large they are."""
+def scatter_held(scene: Scene, seed: int | str, said: Sequence[RelationSpec] = ()) -> Scene:
+    """The scene's objects by name, each choice of `layout.guide` taken at random: how they stand, where, and how large they are.
+
+    `said` is what the request says of their places, to which the guide holds them.
+    """
     rng = random.Random(f"{seed}/held")
-    guide = RoomGuide(scene.room, [o.id for o in scene.objects], "")
+    guide = RoomGuide(scene.room, [o.id for o in scene.objects], "", said=said)
     while options := guide.options():
         guide.take(rng.choice(options.texts() if isinstance(options, NumberChoice) else options))
     return Scene(room=scene.room, objects=tuple(guide.objects))

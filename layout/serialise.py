@@ -179,9 +179,9 @@ def mentioned(request: str) -> dict[str, int]:
 
     The longest noun wins ("dining table" before "table"); a noun named again adds nothing.
     """
-    words = _words(request)
+    words = words_of(request)
     found: dict[str, int] = {}
-    for i, _, name in _nouns(words):
+    for i, _, name in nouns_in(words):
         found.setdefault(name, _number_before(words, i))
     return found
 
@@ -189,18 +189,18 @@ def mentioned(request: str) -> dict[str, int]:
 def singly(request: str) -> frozenset[str]:
     """The categories that a request names in the singular and never in the plural: one of each is meant, and no more."""
     said: dict[str, bool] = {}
-    for _, noun, name in _nouns(_words(request)):
+    for _, noun, name in nouns_in(words_of(request)):
         known = (name.replace("_", " "), *(s.lower().replace("-", " ") for s in CATALOGUE[name].synonyms))
         alone = noun in known or not noun.endswith("s")
         said[name] = said.get(name, True) and alone
     return frozenset(name for name, alone in said.items() if alone)
 
 
-def _words(request: str) -> list[str]:
+def words_of(request: str) -> list[str]:
     return re.findall(r"[a-z0-9]+(?:\.\d+)?", request.lower().replace("-", " "))
 
 
-def _nouns(words: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+def nouns_in(words: Sequence[str]) -> Iterator[tuple[int, str, str]]:
     """(place, noun, category) of every piece of furniture that is named."""
     i = 0
     while i < len(words):

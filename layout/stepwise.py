@@ -17,7 +17,7 @@ from layout.asking import Asked, Backend, Constraint, Step
 from layout.checks import check
 from layout.guide import RoomGuide
 from layout.parse import ParseFailure, parse
-from layout.schema import Room, SceneObject
+from layout.schema import RelationSpec, Room, SceneObject
 from layout.serialise import category_of
 
 BOLDER = 0.15  # of the temperature, for every try before
@@ -34,6 +34,7 @@ class Writing:
     opening: str  # from there to the first piece
     items: Sequence[dict[str, Any]]
     space: bool = False  # whether a piece is held to the space that those before it leave
+    said: Sequence[RelationSpec] = ()  # and, where there is space, to what the request says of its place
     pieces: list[str] = field(default_factory=list)
     cost: tuple[int, float] = (0, 0.0)
 
@@ -54,10 +55,12 @@ class Writing:
         if objects is None:
             return Asked(self.prompt, begun, Constraint(opening, self.items[k], after), STEP_TOKENS)
         if not follows:
-            schema = piece_schema(self.room, _id(self.items[k]), objects, self.items[k])
+            schema = piece_schema(self.room, _id(self.items[k]), objects, self.items[k], self.said)
             return Asked(self.prompt, begun, Constraint(opening, schema, after), STEP_TOKENS)
         ids = [_id(item) for item in self.items]
-        guide = partial(RoomGuide, self.room, ids, opening, objects, most=None if whole else 1)
+        guide = partial(
+            RoomGuide, self.room, ids, opening, objects, said=self.said, most=None if whole else 1
+        )
         tokens = STEP_TOKENS * (len(self.items) - k) if whole else STEP_TOKENS
         return Asked(self.prompt, begun, None, tokens, guide)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from layout.checks import check
 from layout.metrics.distribution import category_kl, diversity
+from layout.said import said_relations
 from layout.scatter import scatter, scatter_held
 from layout.schema import ROOM_TYPES, Scene
 from recipes.layout_arms import Answers, best_of, repaired, scenes, unread
@@ -33,7 +34,8 @@ SHOWN = 3  # sample rooms of every type; the first ones, not the best
 SINGLE, REPAIRED, LOOSE = "single sample", "single sample, repaired", "schema alone"
 CHANCE = "chance, held to the space"
 ABOUT = {
-    SINGLE: "plan first; each piece held to the space that the room and the pieces before it leave; one pass, no choice, no repair",
+    SINGLE: "plan first; each piece held to the space that the room and the pieces before it leave, and to what the words say of its place; one "
+    "pass, no choice, no repair",
     REPAIRED: "the same answers after repair that knows only the words",
     LOOSE: "plan first, held to a schema of the words and the room's size alone; no choice, no repair",
     "piece by piece": "held to the space, and a piece that brings a hard fault into the room is written again before the next, up to seven times; no repair",
@@ -69,7 +71,7 @@ def synthetic_figures(
         best: ([chosen], each * n),
         f"{best}, repaired": ([best_mended], None),
         **{way: ([scenes(a, rooms) for a in found], found[0].seconds) for way, found in others.items()},
-        CHANCE: ([[scatter_held(r, asked.id) for r, asked in zip(reference, rooms, strict=True)]], None),
+        CHANCE: ([_by_chance(rooms)], None),
         "random placement": (
             [[scatter(r, asked.id) for r, asked in zip(reference, rooms, strict=True)]],
             None,
@@ -117,6 +119,10 @@ def synthetic_figures(
         },
     }
     return content, {"synthetic": _samples(rooms, read[0], chosen, best)}
+
+
+def _by_chance(rooms: Sequence[Asked]) -> list[Scene | None]:
+    return [scatter_held(_furnished(a), a.id, said_relations(a.request)) for a in rooms]
 
 
 def _furnished(asked: Asked) -> Scene:
