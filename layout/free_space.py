@@ -75,7 +75,7 @@ def doorways(room: Room) -> list[Taken]:
     found = []
     for door in room.doors:
         corners = room.walls[door.wall].strip(door.start, door.end, door.clear_depth)
-        found.append(_around(corners, 0, door.height))
+        found.append(around(corners, 0, door.height))
     return found
 
 
@@ -85,7 +85,7 @@ def lights(room: Room) -> list[Taken]:
     for window in room.windows:
         edge = WINDOW_SHARE * window.width  # at each end
         corners = room.walls[window.wall].strip(window.start + edge, window.end - edge, WINDOW_BAND)
-        found.append(_around(corners, window.sill, window.head))
+        found.append(around(corners, window.sill, window.head))
     return found
 
 
@@ -116,7 +116,7 @@ def ways(objects: Iterable[SceneObject]) -> list[Taken]:
     for o in objects:
         depth = way_before(CATALOGUE.get(o.category)) if o.on == "floor" else 0.0
         if depth:
-            found.append(_around(o.box.zone("front", depth), 0, HEADROOM, "way"))
+            found.append(around(o.box.zone("front", depth), 0, HEADROOM, "way"))
     return found
 
 
@@ -191,11 +191,12 @@ def outermost(rects: Iterable[Rect], kept: Sequence[Rect] = ()) -> list[Rect]:
     return found
 
 
-def _around(
+def around(
     corners: Sequence[tuple[float, float]],
     bottom: float,
     top: float,
     kind: Literal["opening", "way"] = "opening",
 ) -> Taken:
+    """The upright box around an outline on the floor."""
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return Taken(min(xs), max(xs), min(ys), max(ys), bottom, top, kind)

@@ -355,7 +355,7 @@ def _own_candidate(
     return replace(_candidate(text, Parsed(scene=scene, plan=parsed.plan), spec), substitutions=changes)
 
 
-def _badness(candidate: Candidate) -> tuple[int, float, int, float]:
+def _badness(candidate: Candidate) -> tuple[int, int, float, int, float]:
     assert candidate.report is not None, candidate.parsed
     return cost(candidate.report)
 

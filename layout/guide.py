@@ -103,7 +103,9 @@ class RoomGuide:
         entry = CATALOGUE[category_of(name)]
         whole = len(self.objects) == self._first
         start = self.opening + '{"id":"' + name if whole else name.removeprefix(category_of(name))
-        everywhere = places(self.room, entry, self.objects)
+        others = [n for n in self.ids[len(self.objects) + 1 :] if category_of(n) != entry.name]
+        kept = regions.kept_for(self.room, self.said, others)
+        everywhere = places(self.room, entry, self.objects, kept)
         found = regions.as_said(everywhere, self.room, self.said, name, self.objects)
         turned = list(self._oblique(entry)) if found is everywhere else []
         for place in found if found or turned else _anywhere(self.room, entry, self.objects):

@@ -40,12 +40,16 @@ class Place:
     spans: tuple[Span, ...]
 
 
-def places(room: Room, entry: Category, objects: Sequence[SceneObject]) -> list[Place]:
+def places(
+    room: Room, entry: Category, objects: Sequence[SceneObject], keep: Sequence[Taken] = ()
+) -> list[Place]:
     """All places of a piece of this category in a room that has `objects`; none where nothing of it fits.
 
-    The floor before what is used from its front stays free where there are such places.
+    Where there are such places, the floor before what is used from its front stays free, and so does what is to be kept (of kind "way").
     """
     taken = free_space.in_the_way(room, objects, entry)
+    if free_space.obstructs(entry):
+        taken += keep
     found = _places(room, entry, objects, taken, free_space.way_before(entry))
     if not found:
         found = _places(room, entry, objects, [t for t in taken if t.kind != "way"], 0.0)

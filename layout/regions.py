@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from layout.free_space import FAR
+from layout.catalogue import CATALOGUE
+from layout.free_space import FAR, Taken, around, way_before
 from layout.geometry import Box, Wall
 from layout.places import Pair, Place, Span
 from layout.schema import ARCHITECTURE, PLACES, RelationSpec, Room, SceneObject
 from layout.serialise import category_of, origin
+from layout.walkable import HEADROOM
 
 Range = tuple[float, float]
 ANY: Range = (-FAR, FAR)
@@ -24,6 +26,7 @@ BANDS: dict[str, Range] = {
     "far_from": (400, FAR),
 }  # cm; a seat may be under its table
 AT_WINDOW, AT_WALL, IN_CORNER = 40, 20, 25  # cm between a piece and what it is said to be at
+MARGIN = 10  # cm more than the smallest of its kind needs, that are kept for what is to stand at a window
 MIDDLE = 40  # cm of a large piece that are on every side of the middle of the room
 SIDEWAYS = 0.125  # of a piece's length, that what is beside it may reach past either end
 TUCKED, ASIDE = (
@@ -59,6 +62,22 @@ def as_said(
             regions = list(_regions(room, spec, category, objects))
             kept = [k for place in found for k in _kept(place, regions, objects)] if regions else []
             found = kept or found
+    return found
+
+
+def kept_for(room: Room, said: Sequence[RelationSpec], names: Sequence[str]) -> list[Taken]:
+    """The floor at a window for those of the pieces to come, `names`, that are said to be there: others go elsewhere if they can."""
+    found = []
+    for spec in said:
+        entry = CATALOGUE.get(spec.subject)
+        if (spec.relation, spec.references[0]) != ("at", "window") or not room.windows or entry is None:
+            continue
+        if spec.subject in map(category_of, names):
+            window = max(room.windows, key=lambda w: w.width)
+            middle, half = (window.start + window.end) / 2, entry.width[0] / 2 + MARGIN
+            deep = entry.depth[0] + MARGIN + way_before(entry)
+            corners = room.walls[window.wall].strip(middle - half, middle + half, deep)
+            found.append(around(corners, 0, HEADROOM, "way"))
     return found
 
 

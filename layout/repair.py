@@ -1,6 +1,6 @@
 """Bounded, deterministic repair: try the small moves that a fault suggests, keep one only when the report gets better.
 
-"Better" is fewer hard faults, then less of them, then fewer soft ones, in that order; so a repaired room is never worse than it was, by
+"Better" is fewer hard faults, then fewer that are more than out of reach, then less of them, then fewer soft ones, in that order; so a repaired room is never worse than it was, by
 construction. The number of trials is bounded. Raw and repaired results are to be reported apart: repair says nothing about the model.
 """
 
@@ -33,14 +33,18 @@ class Repaired:
     moves: tuple[str, ...]
 
 
-def cost(report: Report) -> tuple[int, float, int, float]:
-    """What repair lowers: hard faults, their size, soft faults, their size (areas and angles on a scale of centimetres)."""
+def cost(report: Report) -> tuple[int, int, float, int, float]:
+    """What repair lowers: hard faults, those of them that are more than out of reach, their size, soft faults, their size.
+
+    So what cannot be reached is not put through a wall to be nearer. Areas and angles are on a scale of centimetres.
+    """
 
     def size(violations: tuple[Violation, ...]) -> float:
         return sum((50.0 if v.amount is None else v.amount) * _CENTIMETRES_OF[v.unit] for v in violations)
 
     soft = tuple(v for v in report.violations if v.severity == "soft")
-    return len(report.hard), round(size(report.hard), 3), len(soft), round(size(soft), 3)
+    graver = sum(v.code != "unreachable" for v in report.hard)
+    return len(report.hard), graver, round(size(report.hard), 3), len(soft), round(size(soft), 3)
 
 
 def repair(

@@ -207,7 +207,7 @@ def near_miss_row(index: int, r: Row, options: Sequence[Candidate]) -> dict[str,
     return result_row(index, "1", r, code, (r.completion, reference), (worst.text, report), "synthesiser")
 
 
-def _cost(c: Candidate) -> tuple[int, float, int, float]:
+def _cost(c: Candidate) -> tuple[int, int, float, int, float]:
     assert c.report is not None, c.parsed
     return cost(c.report)
 

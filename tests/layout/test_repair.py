@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from layout.checks import check
 from layout.repair import cost, repair, without
-from layout.schema import CountSpec, Scene, Spec
+from layout.schema import CountSpec, Room, Scene, Spec
 
 from .conftest import thing
 
@@ -104,3 +104,25 @@ def test_only_what_nobody_asked_for_is_left_out(bedroom):
 def test_the_number_of_trials_is_bounded(bedroom):
     broken = shaken(bedroom, 3)
     assert repair(broken, max_trials=0).scene == broken
+
+
+def test_what_cannot_be_reached_is_not_put_through_a_wall():
+    """A cost that trades what cannot be reached for what cannot be built is no better."""
+    room = Room(room_type="bedroom", polygon=((0, 0), (400, 0), (400, 350), (0, 350)))
+    out = Scene(room=room, objects=(thing("plant_1", "plant", (40, 40, 90), 0, (395, 100, 0)),))
+    boxed = Room.model_validate(
+        {
+            **{n: getattr(room, n) for n in type(room).model_fields},
+            "doors": [{"wall": 0, "start": 20, "end": 110}],
+        }
+    )
+    wall_of = [
+        thing(f"bookshelf_{k}", "bookshelf", (100, 40, 200), 0, (50 + 100 * k, 200, 0)) for k in range(4)
+    ]
+    shut = Scene(room=boxed, objects=(*wall_of, thing("desk_1", "desk", (120, 60, 75), 180, (200, 320, 0))))
+    through, unreached = check(out), check(shut)
+    assert through.codes.keys() >= {"out_of_bounds"}
+    hard = [v for v in unreached.hard if v.code == "unreachable"]
+    one = unreached.model_copy(update={"violations": tuple(hard[:1])})
+    assert len(through.hard) == len(one.hard) == 1
+    assert cost(one) < cost(through)

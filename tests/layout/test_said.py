@@ -128,3 +128,20 @@ def test_what_cannot_be_done_is_passed_over():
     guide = RoomGuide(room, ["desk_1"], "", said=said)
     walked(guide, random.Random(0))
     assert satisfied(Scene(room=room, objects=tuple(guide.objects)), said[1])
+
+
+def test_what_comes_before_leaves_the_window_to_what_is_said_to_be_there():
+    said = [RelationSpec(relation="at", subject="desk", references=("window",), n=1)]
+    room = Room(
+        room_type="bedroom",
+        polygon=((0, 0), (340, 0), (340, 360), (0, 360)),
+        windows=(Window(wall=2, start=100, end=240, sill=90, head=210),),
+    )
+    kept = Counter()
+    for seed in range(12):
+        for held in (said, []):
+            guide = RoomGuide(room, ["double_bed_1", "wardrobe_1", "desk_1"], "", said=held)
+            walked(guide, random.Random(seed))
+            kept[bool(held)] += satisfied(Scene(room=room, objects=tuple(guide.objects)), said[0])
+    assert kept[True] >= 11  # a bed that fits nowhere else may stand there
+    assert kept[False] < 6
