@@ -41,8 +41,9 @@ class Numbers(Protocol):
 class RoomGuide:
     """The answer from its objects on: `ids` in their order, of which the first, `before`, are there already.
 
-    Where the request said how something stands (`said`), a piece is offered only the places at which that holds, if there are any. `opening` is the text before the first of the new pieces. After `most` new pieces (None: all) the text ends, with the name of the next
-    piece: in training one token had both.
+    Where the request said how something stands (`said`), a piece is offered only the places at which that holds, if there are any.
+    `opening` is the text before the first of the new pieces. After `most` new pieces (None: all) the text ends, with the name of the
+    next piece: in training one token had both.
     """
 
     def __init__(

@@ -1,11 +1,11 @@
 """Preference training of a layout model (DPO, arXiv:2305.18290) on pairs that the validator has confirmed.
 
-    rewright layout pairs --stage 2 --count 2000 --output runs/layout/pairs2.jsonl
-    rewright train layout/dpo/rooms_cpu_stage2 --base_model runs/layout/sft/layout_lm
-    rewright layout pairs --stage 1 --model runs/layout/dpo2/layout_lm --count 600 --output runs/layout/pairs1.jsonl
-    rewright train layout/dpo/rooms_cpu_stage1
+    rewright layout pairs --stage slips --plan-share 1 --model runs/layout/sft/layout_lm --count 5000 --output runs/layout/slips.jsonl
+    rewright train layout/dpo/rooms_cpu_stage1 --base_model runs/layout/sft/layout_lm
+    rewright layout pairs --stage 2 --plan-share 1 --count 1700 --output runs/layout/pairs2.jsonl
+    rewright train layout/dpo/rooms_cpu_stage2 --base_model runs/layout/dpo1/layout_lm
 
-Further rounds are the last two commands again, each on the newest model, with another --seed and another output_dir.
+Further rounds are the same commands, each on the newest model, with another --seed and another output_dir.
 
 TRL's DPOTrainer; beside the margin the likelihood of the chosen answer itself is trained (RPO, arXiv:2404.19733), or pairs that differ in one
 number would lower both. The reference is the model as it was: its log-probabilities are taken once, before the first step. Nothing is cut:
