@@ -11,7 +11,7 @@ from typing import Any
 
 from layout.catalogue import CATALOGUE, Category, of_room
 from layout.places import places
-from layout.regions import as_said
+from layout.regions import as_said, kept_for
 from layout.schema import PLACES, RelationSpec, Room, SceneObject
 from layout.serialise import MAX_OBJECTS, MAX_PER_CATEGORY, PLAN_CHARACTERS, category_of, mentioned
 
@@ -71,13 +71,17 @@ def piece_schema(
     objects: Sequence[SceneObject],
     loose: dict[str, Any],
     said: Sequence[RelationSpec] = (),
+    coming: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """JSON schema of the piece `name` in a room that has `objects`: at one of its places (`layout.places`), where the request said so if it did.
+    """JSON schema of the piece `name` in a room that has `objects`: at one of its places, and where it is said to be if there are such.
 
-    At the yaws of oblique walls, and where nothing of that category fits any more, it is `loose`, the piece's part of `answer_schema`.
+    What is said of the pieces `coming` after it is heeded as well. At the yaws of oblique walls, and where nothing of that category fits any
+    more, it is `loose`, the piece's part of `answer_schema`.
     """
     entry = CATALOGUE.get(category_of(name))
-    everywhere = places(room, entry, objects) if entry is not None else []
+    if entry is None:
+        return loose
+    everywhere = places(room, entry, objects, kept_for(room, said, coming, entry.name))
     if not everywhere:
         return loose
     found = as_said(everywhere, room, said, name, objects)

@@ -104,8 +104,8 @@ class RoomGuide:
         entry = CATALOGUE[category_of(name)]
         whole = len(self.objects) == self._first
         start = self.opening + '{"id":"' + name if whole else name.removeprefix(category_of(name))
-        others = [n for n in self.ids[len(self.objects) + 1 :] if category_of(n) != entry.name]
-        kept = regions.kept_for(self.room, self.said, others)
+        coming = self.ids[len(self.objects) + 1 :]
+        kept = regions.kept_for(self.room, self.said, coming, category_of(name))
         everywhere = places(self.room, entry, self.objects, kept)
         found = regions.as_said(everywhere, self.room, self.said, name, self.objects)
         turned = list(self._oblique(entry)) if found is everywhere else []

@@ -65,14 +65,14 @@ def as_said(
     return found
 
 
-def kept_for(room: Room, said: Sequence[RelationSpec], names: Sequence[str]) -> list[Taken]:
-    """The floor at a window for those of the pieces to come, `names`, that are said to be there: others go elsewhere if they can."""
+def kept_for(room: Room, said: Sequence[RelationSpec], coming: Sequence[str], category: str) -> list[Taken]:
+    """The floor at a window for those of the pieces to come that are said to be there: a piece of another `category` goes elsewhere if it can."""
     found = []
     for spec in said:
         entry = CATALOGUE.get(spec.subject)
         if (spec.relation, spec.references[0]) != ("at", "window") or not room.windows or entry is None:
             continue
-        if spec.subject in map(category_of, names):
+        if spec.subject != category and spec.subject in map(category_of, coming):
             window = max(room.windows, key=lambda w: w.width)
             middle, half = (window.start + window.end) / 2, entry.width[0] / 2 + MARGIN
             deep = entry.depth[0] + MARGIN + way_before(entry)

@@ -54,10 +54,10 @@ class Writing:
         objects = self._objects() if self.space else None
         if objects is None:
             return Asked(self.prompt, begun, Constraint(opening, self.items[k], after), STEP_TOKENS)
-        if not follows:
-            schema = piece_schema(self.room, _id(self.items[k]), objects, self.items[k], self.said)
-            return Asked(self.prompt, begun, Constraint(opening, schema, after), STEP_TOKENS)
         ids = [_id(item) for item in self.items]
+        if not follows:
+            schema = piece_schema(self.room, ids[k], objects, self.items[k], self.said, ids[k + 1 :])
+            return Asked(self.prompt, begun, Constraint(opening, schema, after), STEP_TOKENS)
         guide = partial(
             RoomGuide, self.room, ids, opening, objects, said=self.said, most=None if whole else 1
         )
