@@ -14,8 +14,8 @@ Preference pairs for `rewright train layout/dpo/...`: a request for a room, a go
 validator found them.
 
 stage 1: the model's own answers. Rejected is a near miss (few faults); chosen its best answer without one, else the synthesiser's room.
-slips:   the model's own faultless room, written within the space that is left, and the same with one piece that it wrote once more
-         without being held, where that brought a fault. The two differ in this piece alone.
+slips:   the synthesiser's room, and the same with one piece that the model wrote once more, where that brought a fault. The two differ in
+         this piece alone. --own: in faultless rooms that the model wrote itself, held to the space that is left.
 stage 2: the synthesiser's room, and the same with one defect that was put in and found again.
 naive:   the same with random noise that nobody looked at, to compare with. The share that is no defect at all is printed.
 """
@@ -60,6 +60,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=int,
         default=8,
         help="stage 1: answers a prompt; slips: pieces that are written once more (default 8)",
+    )
+    parser.add_argument(
+        "--own", action="store_true", help="slips: in the model's own rooms, not in the synthesiser's"
     )
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="stages 1 and slips: of sampling (default 1.0)"
@@ -136,8 +139,10 @@ def source_of(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     settings |= {"model": model_hash(args.model), "k": args.k, "temperature": args.temperature}
     from recipes.layout_slips import Slips
 
-    of = Sampled if args.stage == "1" else Slips
-    return of(drawn, load_backend(args.model, "transformers"), args.k, args.temperature), settings
+    backend = load_backend(args.model, "transformers")
+    if args.stage == "1":
+        return Sampled(drawn, backend, args.k, args.temperature), settings
+    return Slips(drawn, backend, args.k, args.temperature, args.own), settings | {"own": args.own}
 
 
 def model_hash(model: str | None) -> str:

@@ -1,7 +1,8 @@
-"""Slips: a model's faultless room, and the same room in which one piece was written once more by the same model without being held.
+"""Slips: a faultless room, and the same room in which one piece was written once more by the model without being held.
 
-Both texts are the model's own and differ in one piece, so all that a preference can teach is where that piece may not be. What is chosen was
-written within the space that is left (`layout.guide`), what is rejected is verified to have a fault that the chosen one has not.
+The texts differ in one piece, so all that a preference can teach is where that piece may not be. What is chosen is the synthesiser's, or was written by
+the model within the space that is left (`layout.guide`); what is rejected is verified to have a fault that the chosen one has not. With the
+model's own rooms both texts are its own, but faultless ones are smaller than most: trained on, they teach to furnish less.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ OBJECTS = '","objects":['
 
 @dataclass
 class Slips:
-    """`k` pieces of every room are written once more. Counts what it saw."""
+    """`k` pieces of every room are written once more; the rooms are the synthesiser's or the `own` ones of the model. Counts what it saw."""
 
     drawn: Drawn
     backend: Backend
     k: int = 4
     temperature: float = 1.0
+    own: bool = False
     seen: dict[str, int] = field(
         default_factory=lambda: {"prompts": 0, "answers": 0, "unread": 0, "hard": 0, "objects": 0}
     )
@@ -40,7 +42,9 @@ class Slips:
         rows.sort(key=lambda pair: len(pair[1].completion))
         jobs = [Job(Scene(room=r.scene.room), r.request) for _, r in rows]
         how = {"temperature": self.temperature, "seed": self.drawn.seed + min(indices)}
-        texts = answers(self.backend, jobs, space=True, **how) if jobs else []
+        texts = [r.completion for _, r in rows]
+        if self.own and jobs:
+            texts = answers(self.backend, jobs, space=True, **how)
         good = []
         for (i, r), text in zip(rows, texts, strict=True):
             found = candidate(text, r.scene.room, r.instruction.spec)
@@ -72,7 +76,8 @@ class Slips:
             if new:
                 code = "+".join(dict.fromkeys(new))
                 sides = (found.text, found.report), (worse.text, worse.report)
-                pairs.append(result_row(i, "slips", r, code, *sides, "model"))
+                by = "model" if self.own else "synthesiser"
+                pairs.append(result_row(i, "slips", r, code, *sides, by))
         return pairs
 
     def _counted(self, found: Candidate) -> bool:

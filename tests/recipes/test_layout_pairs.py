@@ -247,17 +247,23 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path, capsys):
     assert (tmp_path / "mine.jsonl").read_text() == "mine\n"
 
 
-def test_a_slip_is_one_piece_of_the_models_own_room_and_its_fault_is_new(tmp_path):
+@pytest.mark.parametrize("own", [[], ["--own"]], ids=["synthesiser", "own"])
+def test_a_slip_is_one_piece_of_a_faultless_room_and_its_fault_is_new(tmp_path, own):
     """The embedded model: what is chosen is faultless, what is rejected differs in one piece and has the fault that the row says."""
     output = tmp_path / "slips.jsonl"
-    words = ["--stage", "slips", "-k", "3", "--count", "6", "--plan-share", "1", "--seed", "4"]
+    words = [*own, "--stage", "slips", "-k", "3", "--count", "6", "--plan-share", "1", "--seed", "4"]
     assert main(["layout", "pairs", *words, "--output", str(output)]) == 0
     rows = [json.loads(line) for line in output.read_text().splitlines()]
     assert len(rows) == 6
     drawn = Drawn(4, 1.0)
     for made in rows:
         r = drawn.row(made["index"])
-        assert (made["prompt"], made["stage"], made["chosen_by"]) == (r.prompt, "slips", "model")
+        assert (made["prompt"], made["stage"], made["chosen_by"]) == (
+            r.prompt,
+            "slips",
+            "model" if own else "synthesiser",
+        )
+        assert own or made["chosen"] == r.completion
         texts = made["chosen"], made["rejected"]
         good, bad = (parse(text, r.scene.room) for text in texts)
         assert isinstance(good, Parsed)
