@@ -16,7 +16,7 @@ from typing import Literal
 
 from layout.catalogue import CATALOGUE, Category, base
 from layout.checks import ACCESS_SHARE, COLLISION_HEIGHT, WINDOW_SHARE
-from layout.geometry import outside_area
+from layout.geometry import outside_area, walls
 from layout.rules import TUCK_SHARE, TUCKED, WINDOW_BAND
 from layout.schema import Room, SceneObject
 from layout.walkable import HEADROOM, RADIUS, STEP_OVER
@@ -51,11 +51,15 @@ class Taken:
         return replace(self, x0=self.x0 - x, x1=self.x1 - x, y0=self.y0 - y, y1=self.y1 - y)
 
 
-@lru_cache(maxsize=256)
 def beyond_walls(room: Room) -> tuple[Taken, ...]:
     """What is outside of the room within the rectangle around it; an oblique wall is a flight of stairs."""
-    xs, ys = {0.0, room.extent[0]}, {0.0, room.extent[1]}
-    for wall in room.walls:
+    return _beyond_walls(room.polygon)
+
+
+@lru_cache(maxsize=256)
+def _beyond_walls(polygon: tuple[tuple[float, float], ...]) -> tuple[Taken, ...]:
+    xs, ys = {0.0, max(x for x, _ in polygon)}, {0.0, max(y for _, y in polygon)}
+    for wall in walls(polygon):
         oblique = min(abs(wall.along[0]), abs(wall.along[1])) > 1e-6
         for k in range(STEPS + 1) if oblique else (0, STEPS):
             x, y = wall.at(wall.length * k / STEPS)
@@ -65,7 +69,7 @@ def beyond_walls(room: Room) -> tuple[Taken, ...]:
     found = []
     for y0, y1 in pairwise(up):
         for x0, x1 in pairwise(across):
-            if outside_area([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], room.polygon) > SLIVER:
+            if outside_area([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], polygon) > SLIVER:
                 found.append(Taken(x0, x1, y0, y1, -FAR, FAR, "outside"))
     return tuple(found)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from layout.schema import PLACES, RelationSpec, Room, SceneObject
 from layout.serialise import category_of, of_span, origin
 
 Size = tuple[float, float, float]
+Signs = tuple[str, str, str, str, str]
 LOOK, LOOK_CLOSELY = (
     8,
     4,
@@ -31,7 +32,7 @@ LOOK, LOOK_CLOSELY = (
 class Numbers(Protocol):
     """The six numbers of a piece, one after the other: what follows each but the last, the ranges of the next, and what they come to."""
 
-    signs: tuple[str, str, str, str, str]
+    signs: Signs
 
     def allowed(self, numbers: Sequence[int]) -> Sequence[Pair]: ...
 
@@ -134,7 +135,7 @@ class RoomGuide:
 class _SpanNumbers:
     """x0, x1, y0, y1, z0, z1 within one of several spans."""
 
-    signs = (",", ",", ",", ",", ",")
+    signs: Signs = (",", ",", ",", ",", ",")
 
     def __init__(
         self, spans: Sequence[Span], yaw: int, corner: tuple[int, int, int], under: float | None
@@ -160,7 +161,7 @@ class _SpanNumbers:
 class _PoseNumbers:
     """Width, depth, height within the category's range, then x, y, z where a piece of this size meets nothing."""
 
-    signs = (",", ",", '],"pos":[', ",", ",")
+    signs: Signs = (",", ",", '],"pos":[', ",", ",")
 
     def __init__(
         self, room: Room, objects: Sequence[SceneObject], entry: Category, on: str, yaw: int
@@ -193,7 +194,7 @@ class _PoseNumbers:
             self._free_XY = self._positions(numbers)
             if not self._free_XY.any():  # one so high meets something
                 self._free_XY[:] = True
-            return _runs(self._free_XY.any(axis=1))
+            return _runs(np.any(self._free_XY, axis=1))
         if k == 4:
             return _runs(self._free_XY[numbers[3]])
         if self.on == "wall":
@@ -222,9 +223,9 @@ def joined(ranges: Sequence[Pair]) -> tuple[Pair, ...]:
     return tuple(found)
 
 
-def _runs(free_N: np.ndarray) -> list[Pair]:
-    """First and last index of every run of True."""
-    edges = np.flatnonzero(np.diff(free_N.astype(np.int8), prepend=0, append=0)).tolist()
+def _runs(free_N: Any) -> list[Pair]:
+    """First and last index of every run of True in a row of booleans."""
+    edges = np.flatnonzero(np.diff(np.asarray(free_N, dtype=np.int8), prepend=0, append=0)).tolist()
     return list(zip(edges[::2], [e - 1 for e in edges[1::2]], strict=True))
 
 

@@ -92,7 +92,8 @@ def _used(
 ) -> list[Place]:
     """On the floor with free floor before the front: in a rectangle that is clear of all, and with that floor in one where nothing stands."""
     levels = (0.0, min(entry.height[1], room.height))
-    least = (min(entry.width[0], entry.depth[0]),) * 2
+    shortest = min(entry.width[0], entry.depth[0])
+    least = shortest, shortest
     walked = free_space.maximal(_whole(room), [(t.x0, t.x1, t.y0, t.y1) for t in standing], least)
     spans: dict[int, list[Span]] = {yaw: [] for yaw in (0, 90, 180, 270)}
     for high in _heights("floor", entry, taken, levels):

@@ -36,8 +36,10 @@ template-made requests; it has seen no real room and no user's sentence.
 ## Measured
 
 n = {n} test rooms in equal parts of the four types, wordings that training never says, sampled at temperature {temperature}; means, the
-intervals are in the evaluation's report. "single sample": one answer each, as the model gave it, held to the schema of its own plan.
-"piece by piece": a piece that brings in a hard fault is written again. "free": without the schema. "no plan": objects at once.
+intervals are in the evaluation's report. "single sample": one answer each in one pass, each piece held to the space that the room and the pieces
+before it leave and to what the words say of its place. "schema alone": held to a schema of the words and the room's size, which is what the model
+does by itself. "piece by piece": held to the space, and a piece that brings in a hard fault is written again. "free": not held. "no plan":
+the schema alone, objects at once. "chance, held to the space": random choices under the same guide.
 "synthesiser": the rule-based rooms themselves, the upper reference. Definitions: `layout.metrics`.
 
 {table}
@@ -53,7 +55,7 @@ Train on or again: `rewright train layout/sft/rooms_cpu`, then `layout/dpo/rooms
 ## Limits
 
 English requests close to the templates; categories of `layout.catalogue` only; rooms of four types up to 9 m, mostly rectangles. Relations
-in a request are followed as far as the table says and are not checked at generation. Numbers above 1200 cm have no token.
+are heard where they are said in one breath ("the desk at the window"). By itself, without the space it is held to, it collides as "schema alone" says. Numbers above 1200 cm have no token.
 """
 
 

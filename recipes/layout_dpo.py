@@ -1,8 +1,8 @@
 """Preference training of a layout model (DPO, arXiv:2305.18290) on pairs that the validator has confirmed.
 
-    rewright layout pairs --stage slips --plan-share 1 --model runs/layout/sft/layout_lm --count 5000 --output runs/layout/slips.jsonl
+    rewright layout pairs --stage slips --own --plan-share 1 --model runs/layout/sft/layout_lm --count 5000 --output runs/layout/slips.jsonl
     rewright train layout/dpo/rooms_cpu_stage1 --base_model runs/layout/sft/layout_lm
-    rewright layout pairs --stage 2 --plan-share 1 --count 1700 --output runs/layout/pairs2.jsonl
+    rewright layout pairs --stage slips --plan-share 1 --model runs/layout/dpo1/layout_lm --count 1900 --output runs/layout/pairs2.jsonl
     rewright train layout/dpo/rooms_cpu_stage2 --base_model runs/layout/dpo1/layout_lm
 
 Further rounds are the same commands, each on the newest model, with another --seed and another output_dir.

@@ -21,7 +21,7 @@ naive:   the same with random noise that nobody looked at, to compare with. The 
 """
 _EPILOG = """
 examples:
-  rewright layout pairs --stage slips --plan-share 1 --model runs/layout/sft/layout_lm --count 5000 --output runs/layout/slips.jsonl
+  rewright layout pairs --stage slips --own --plan-share 1 --model runs/layout/sft/layout_lm --count 5000 --output runs/layout/slips.jsonl
   rewright layout pairs --stage 2 --count 2000 --output runs/layout/pairs2.jsonl
   rewright layout pairs --stage 1 --model runs/layout/sft/layout_lm --count 600 --output runs/layout/pairs1.jsonl
   rewright layout pairs --stage naive --count 400 --output runs/layout/naive.jsonl

@@ -82,8 +82,8 @@ def rank(scene: Scene, tasks: Sequence[Task], report: Report, before: Scene) -> 
             value = score(scene, o, p, before) if o is not None and p is not None else 0.0
             unmet += value <= 0.5
             fit += value
-    hard, amount, soft, soft_amount = cost(report)
-    return hard + unmet, unmet, amount, soft, soft_amount, -round(fit, 3)
+    hard, graver, amount, soft, soft_amount = cost(report)
+    return hard + unmet, graver + unmet, unmet, amount, soft, soft_amount, -round(fit, 3)
 
 
 def put(scene: Scene, task: Task, pose: Pose) -> Scene:
