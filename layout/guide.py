@@ -60,6 +60,7 @@ class RoomGuide:
         self.room, self.ids, self.opening = room, ids, opening
         self.said = said
         self.objects = list(before)
+        self._oblique_yaws = [yaw for yaw in yaws(room) if yaw % 90]
         self._first = len(before)
         self._last = len(ids) if most is None else min(len(ids), len(before) + most)
         self._heads: dict[str, tuple[str, int, Numbers]] = {}
@@ -109,7 +110,7 @@ class RoomGuide:
         kept = regions.kept_for(self.room, self.said, coming, category_of(name))
         everywhere = places(self.room, entry, self.objects, kept)
         found = regions.as_said(everywhere, self.room, self.said, name, self.objects)
-        turned = list(self._oblique(entry)) if found is everywhere else []
+        turned = list(self._oblique(entry)) if self._oblique_yaws and found is everywhere else []
         for place in found if found or turned else _anywhere(self.room, entry, self.objects):
             carrier = next((o for o in self.objects if o.id == place.on), None)
             under = self.room.height if place.on == "ceiling" else None
@@ -125,11 +126,10 @@ class RoomGuide:
             kind = on if on in PLACES else category_of(on)
             if kind not in entry.on:
                 continue
-            for yaw in yaws(self.room):
-                if yaw % 90:
-                    form = _PoseNumbers(self.room, tuple(self.objects), entry, on, yaw)
-                    if form.fits():
-                        yield on, yaw, form
+            for yaw in self._oblique_yaws:
+                form = _PoseNumbers(self.room, tuple(self.objects), entry, on, yaw)
+                if form.fits():
+                    yield on, yaw, form
 
 
 class _SpanNumbers:

@@ -14,7 +14,8 @@ import torch
 
 from layout.asking import Guide, NumberChoice
 
-LARGEST = 1200  # of the numbers that may be one token with the sign behind them
+LARGEST = 1200  # of the numbers that may be one token
+PROBES = (0, 57, 240, LARGEST)  # numbers of every length, by which it is told how a sign is cut off
 
 
 class Spelling:
@@ -23,7 +24,7 @@ class Spelling:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._known: dict[str, tuple[int, ...]] = {}
-        self._numbers: dict[str, np.ndarray | None] = {}
+        self._numbers: dict[str, tuple[np.ndarray, tuple[int, ...]] | None] = {}
 
     def of(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         new = [text for text in texts if text not in self._known]
@@ -32,16 +33,24 @@ class Spelling:
             self._known.update(zip(new, map(tuple, found), strict=True))
         return [self._known[text] for text in texts]
 
-    def numbers(self, sign: str) -> np.ndarray | None:
-        """(LARGEST + 1,) the tokens of the numbers with this sign, where each is one token; else None."""
+    def numbers(self, sign: str) -> tuple[np.ndarray, tuple[int, ...]] | None:
+        """(LARGEST + 1,) the first tokens of the numbers with this sign, and the tokens behind them, where these are always the same; else None."""
         if sign not in self._numbers:
-            spelled = self._tokenizer([f"{n}{sign}" for n in (0, LARGEST)], add_special_tokens=False)[
-                "input_ids"
-            ]
-            single = all(len(tokens) == 1 for tokens in spelled)
-            whole = self.of(NumberChoice(((0, LARGEST),), sign).texts()) if single else []
-            self._numbers[sign] = np.array(whole)[:, 0] if single and {len(t) for t in whole} == {1} else None
+            self._numbers[sign] = self._alike(sign)
         return self._numbers[sign]
+
+    def _alike(self, sign: str) -> tuple[np.ndarray, tuple[int, ...]] | None:
+        probes = self.of([f"{n}{sign}" for n in PROBES])
+        tail = probes[0][1:]
+        if any(tokens[1:] != tail for tokens in probes):
+            return None
+        bare = sign if not tail else ""
+        first = self.of(NumberChoice(((0, LARGEST),), bare).texts())
+        if any(len(tokens) != 1 for tokens in first) or any(
+            first[n][0] != tokens[0] for n, tokens in zip(PROBES, probes, strict=True)
+        ):
+            return None
+        return np.array(first)[:, 0], tail
 
 
 class _Walk:
@@ -55,9 +64,9 @@ class _Walk:
         options = self.guide.options()
         self.number: NumberChoice | None = None
         if isinstance(options, NumberChoice):
-            self.tokens_N = self.spelling.numbers(options.sign)
-            if self.tokens_N is not None and options.ranges[-1][1] <= LARGEST:
-                self.number = options
+            alike = self.spelling.numbers(options.sign)
+            if alike is not None and options.ranges[-1][1] <= LARGEST:
+                self.number, (self.tokens_N, self.tail) = options, alike
                 return
             options = options.texts()
         self.left = dict(zip(self.spelling.of(options), options, strict=True))
@@ -66,7 +75,6 @@ class _Walk:
     def bar(self, barred_V: np.ndarray) -> None:
         """Take the bar from what may come next; `barred_V` bars all."""
         if self.number is not None:
-            assert self.tokens_N is not None
             for low, high in self.number.ranges:
                 barred_V[self.tokens_N[low : high + 1]] = False
         else:
@@ -74,9 +82,12 @@ class _Walk:
 
     def accept(self, token: int) -> None:
         if self.number is not None:
-            assert self.tokens_N is not None
             (value,) = np.flatnonzero(self.tokens_N == token)
-            self._take(f"{value}{self.number.sign}")
+            text = f"{value}{self.number.sign}"
+            if not self.tail:
+                self._take(text)
+            else:
+                self.number, self.left, self.depth = None, {self.tail: text}, 0
             return
         if not self.left:  # past the end: padding
             return
