@@ -71,7 +71,9 @@ def repair(
                     return Repaired(scene, before, report, tuple(moves))
                 trials += 1
                 found = check(candidate, spec)
-                if cost(found) < cost(report):
+                new, old = cost(found), cost(report)
+                # Not even two things out of reach are worth one in a wall.
+                if new < old and new[1] <= old[1]:
                     scene, report, improved = candidate, found, True
                     moves.append(text)
                     break

@@ -15,7 +15,7 @@ from layout.generate import spec_of
 from layout.render import plan, svg
 from layout.schema import Scene
 from recipes.layout_evaluate import COLUMNS, sceneeval_lines
-from recipes.layout_figures import CAVEATS, SINGLE, cell
+from recipes.layout_figures import CAVEATS, LOOSE, SINGLE, cell
 from recipes.layout_tally import DEFINITIONS, SHARES
 
 _FAULTS_SAID = 4
@@ -85,6 +85,7 @@ def cards(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     wanted = [
         ("scene out-of-bounds", single, "oob_scene"),
         ("scene collision", single, "collision_scene"),
+        ("scene collision, schema alone", arms[LOOSE]["figures"], "collision_scene"),
         ("objects present", single, "present"),
         ("relations met", single, "relation_met"),
         (f"valid rooms, {best}", arms[best]["figures"], "valid"),
