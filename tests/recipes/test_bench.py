@@ -93,10 +93,12 @@ def test_layouts_are_measured_and_missing_weights_are_said(capsys, monkeypatch, 
     assert {"validator_rooms_per_s", "synthesis_rooms_per_s", "decoding_held_to_free_batch_8"} < set(TARGETS)
     assert set(found) == {
         "threads", "validator_rooms_per_s", "synthesis_rooms_per_s", "decoding_held_tokens_per_s", "decoding_held_to_free_batch_8",
+        "decoding_schema_tokens_per_s", "decoding_schema_to_free_batch_8",
     }  # fmt: skip
     assert all(value > 0 for value in found.values())
     scenes = bench.scenes(2)
-    asked = bench.questions(scenes)
+    assert all(a.guide is not None for a in bench.questions(scenes))
+    asked = bench.questions(scenes, space=False)
     assert [len(s.objects) for s in scenes] == [4, 4]
     assert all(isinstance(a.constraint, Constraint) and a.constraint.schema for a in asked)
     assert asked[0].constraint.schema["maxItems"] == 4  # held to the plan of its own room
