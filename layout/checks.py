@@ -14,7 +14,7 @@ from layout.catalogue import CATALOGUE, base
 from layout.geometry import Box, covered_area, outside_area, overlap_area, overrun, separated
 from layout.report import Report, Violation, fault
 from layout.rules import BY_SUBJECT, MAX_FLOOR_SHARE, TUCK_SHARE, TUCKED, WALL_GAP, WINDOW_BAND, Rule
-from layout.schema import PLACES, Door, Scene, SceneObject, Spec, Window, compare
+from layout.schema import PLACES, Door, Quantifier, Scene, SceneObject, Spec, Window, compare
 from layout.walkable import RADIUS, STEP_OVER, Walkable, blocks_way, walkable
 
 BOUNDS_TOLERANCE = 1.0  # cm an object may stick out: what rounding to whole centimetres costs
@@ -290,11 +290,19 @@ def _catalogue(scene: Scene) -> Iterator[Violation]:
         yield fault("overfull", (), excess, "cm2", text)
 
 
+def _number(quantifier: Quantifier, n: int) -> str:
+    """A number that was asked for, in words and with its verb."""
+    said = {"eq": "", "ge": "at least ", "le": "at most ", "gt": "more than ", "lt": "fewer than "}[
+        quantifier
+    ]
+    return f"{said}{n} {'was' if n == 1 else 'were'}"
+
+
 def _requests(scene: Scene, spec: Spec) -> Iterator[Violation]:
     for wanted in spec.counts:
         n = len(scene.of(wanted.category))
         if not compare(n, wanted.quantifier, wanted.n):
-            text = f"{n} {wanted.category} where {wanted.quantifier} {wanted.n} was asked for"
+            text = f"{n} {wanted.category} where {_number(wanted.quantifier, wanted.n)} asked for"
             ids = tuple(o.id for o in scene.of(wanted.category))
             yield fault("count", ids, abs(n - wanted.n), "objects", text)
     for relation in spec.relations:
@@ -302,7 +310,7 @@ def _requests(scene: Scene, spec: Spec) -> Iterator[Violation]:
             n = relations.count_satisfying(scene, relation)
             text = (
                 f"{n} {relation.subject} {relation.relation} {', '.join(relation.references)} "
-                f"where {relation.quantifier} {relation.n} was asked for"
+                f"where {_number(relation.quantifier, relation.n)} asked for"
             )
             ids = tuple(o.id for o in scene.of(relation.subject))
             yield fault("relation_unmet", ids, abs(n - relation.n), "objects", text)
