@@ -126,8 +126,8 @@ def ways(objects: Iterable[SceneObject]) -> list[Taken]:
 
 def standing(room: Room, objects: Iterable[SceneObject]) -> list[Taken]:
     """What nobody can walk through."""
-    around = [o for o in objects if o.on == "floor" and obstructs(CATALOGUE.get(o.category))]
-    return [*beyond_walls(room), *(t for t in furniture(around) if t.z1 - t.z0 > STEP_OVER)]
+    met = [o for o in objects if o.on == "floor" and obstructs(CATALOGUE.get(o.category))]
+    return [*beyond_walls(room), *(t for t in furniture(met) if t.z1 - t.z0 > STEP_OVER)]
 
 
 def in_the_way(room: Room, objects: Sequence[SceneObject], entry: Category) -> list[Taken]:

@@ -23,10 +23,8 @@ from layout.serialise import category_of, of_span, origin
 
 Size = tuple[float, float, float]
 Signs = tuple[str, str, str, str, str]
-LOOK, LOOK_CLOSELY = (
-    8,
-    4,
-)  # cm between the positions tried on the floor, and elsewhere, when it only matters whether there is one
+# cm between the positions that are tried where it only matters whether there is one: on the floor, and at walls and on tops.
+LOOK, LOOK_CLOSELY = 8, 4
 
 
 class Numbers(Protocol):
@@ -232,10 +230,8 @@ def _runs(free_N: Any) -> list[Pair]:
 def _anywhere(room: Room, entry: Category, objects: Sequence[SceneObject]) -> list[Place]:
     """On anything that may carry it, within the rectangle around the room: where nothing of this category fits any more."""
     width, depth = map(round, room.extent)
-    low, high = (
-        math.ceil(entry.height[0]),
-        math.floor(max(entry.height[0], min(entry.height[1], room.height))),
-    )
+    low = math.ceil(entry.height[0])
+    high = math.floor(max(entry.height[0], min(entry.height[1], room.height)))
     level = ((0, width - 1), (1, width), (0, depth - 1), (1, depth))
     top = round(room.height)
     stands = Span((*level, (0, 0), (low, high)), (1, 1, low), (width, depth, high))

@@ -185,7 +185,7 @@ def _on_wall(room: Room, wall: Wall, entry: Category, taken: Sequence[Taken]) ->
     there = []
     for t in taken:
         u, v = ((t.x0, t.x1), (t.y0, t.y1)) if along_x else ((t.y0, t.y1), (t.x0, t.x1))
-        near, far = sorted((v[0] - line) * inward if k == 0 else (v[1] - line) * inward for k in (0, 1))
+        near, far = sorted((end - line) * inward for end in v)
         if near < entry.depth[1] and far > 1:
             there.append((*u, t.z0, t.z1))
     deep = [math.ceil(entry.depth[0]), math.floor(entry.depth[1])]

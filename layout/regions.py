@@ -27,7 +27,8 @@ BANDS: dict[str, Range] = {
 }  # cm; a seat may be under its table
 AT_WINDOW, AT_WALL, IN_CORNER = 40, 20, 25  # cm between a piece and what it is said to be at
 MARGIN = 10  # cm more than the smallest of its kind needs, that are kept for what is to stand at a window
-MIDDLE = 40  # cm of a large piece that are on every side of the middle of the room
+# Cm of a large piece that are on every side of the middle of the room, and cm from the middle within which a smaller one lies.
+MIDDLE, NEAR = 40, 60
 SIDEWAYS = 0.125  # of a piece's length, that what is beside it may reach past either end
 TUCKED, ASIDE = (
     30,
@@ -213,7 +214,7 @@ def _of_room(room: Room, relation: str, part: str) -> Iterator[Region]:
     if (relation, part) == ("in_middle_of", "room"):
         x, y = room.centroid
         yield Region(((-FAR, x - MIDDLE), (x + MIDDLE, FAR), (-FAR, y - MIDDLE), (y + MIDDLE, FAR)))
-        yield Region(((x - 60, FAR), (-FAR, x + 60), (y - 60, FAR), (-FAR, y + 60)))  # what is smaller
+        yield Region(((x - NEAR, FAR), (-FAR, x + NEAR), (y - NEAR, FAR), (-FAR, y + NEAR)))
     elif (relation, part) == ("at", "window"):
         for window in room.windows:
             middle = (window.start + window.end) / 2

@@ -47,10 +47,8 @@ def said_relations(request: str) -> tuple[RelationSpec, ...]:
         while heard := _room_part(words, end) or _other(words, end, following, subject):
             relation, reference, end = heard
             # What hangs is at a wall anyway, and nothing stands at what is not wanted.
-            idle = (relation == "against" and CATALOGUE[subject].on == ("wall",)) or wanted.get(
-                reference
-            ) == 0
-            if not idle:
+            hung = relation == "against" and CATALOGUE[subject].on == ("wall",)
+            if not hung and wanted.get(reference) != 0:
                 spec = RelationSpec(relation=relation, subject=subject, references=(reference,), n=n)
                 found.setdefault((relation, subject, reference), spec)
     return tuple(found.values())
@@ -78,12 +76,9 @@ def _room_part(words: Sequence[str], start: int) -> Heard | None:
     """What is said of a part of the room."""
     middle = _phrase(words, start, ("in the middle", "in the centre", "in the center"))
     if middle is not None:
-        rest = ["of", "the", "room"]
-        return (
-            "in_middle_of",
-            "room",
-            middle[1] + (3 if list(words[middle[1] : middle[1] + 3]) == rest else 0),
-        )
+        end = middle[1]
+        of_room = list(words[end : end + 3]) == ["of", "the", "room"]
+        return "in_middle_of", "room", end + (3 if of_room else 0)
     for known, parts, relation, reference in _PARTS:
         heard = _phrase(words, start, known)
         if heard is not None:

@@ -1,7 +1,7 @@
-"""Furniture written piece by piece, each looked at before the next: one that brings a hard fault into the room is written again.
+"""Furniture written in a plan's order, each piece held to the space that those before it leave; and written again where it brings a hard fault.
 
-The validator sees what is there so far, so a mistake costs one piece and not the room. Nothing is moved: every piece is the model's own. A room
-got this way is not a single sample, and is to be reported apart.
+`write_at_once` leads a model through a whole room in one pass: a single sample. `write` looks at each piece before the next, so a mistake costs
+one piece and not the room; such a room is not a single sample, and is to be reported apart. Nothing is moved: every piece is the model's own.
 """
 
 from __future__ import annotations

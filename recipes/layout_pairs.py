@@ -1,7 +1,7 @@
 """Preference pairs of a layout model: what was asked, a good answer, a worse one, and the validator's word on both.
 
     stage 1   the model's own near misses against its own best answer, or the synthesiser's room where it has none
-    slips     the model's own room against itself with one piece that it wrote once more, wrongly (`recipes.layout_slips`)
+    slips     a faultless room against itself with one piece that the model wrote once more, wrongly (`recipes.layout_slips`)
     stage 2   the synthesiser's room against itself with one verified defect (`layout.negatives`)
     naive     the synthesiser's room against itself with noise that nobody looked at: the arm to compare with
 
@@ -111,7 +111,8 @@ class Sampled:
         found = []
         for i, r in rows.items():
             options = [candidate(text, r.scene.room, r.instruction.spec) for text in texts[i]]
-            self._count(options)
+            self.seen["prompts"] += 1
+            count_answers(self.seen, options)
             made = near_miss_row(i, r, options)
             found += [made] if made is not None else []
         return found
@@ -133,13 +134,14 @@ class Sampled:
             found.update({i: texts[k * self.n : (k + 1) * self.n] for k, i in enumerate(order)})
         return found
 
-    def _count(self, options: Sequence[Candidate]) -> None:
-        reports = [c.report for c in options if c.report is not None]
-        self.seen["prompts"] += 1
-        self.seen["answers"] += len(options)
-        self.seen["unread"] += len(options) - len(reports)
-        self.seen["hard"] += sum(not report.ok for report in reports)
-        self.seen["objects"] += sum(report.n_objects for report in reports)
+
+def count_answers(seen: dict[str, int], options: Sequence[Candidate]) -> None:
+    """Add answers to what a source has seen."""
+    reports = [c.report for c in options if c.report is not None]
+    seen["answers"] += len(options)
+    seen["unread"] += len(options) - len(reports)
+    seen["hard"] += sum(not report.ok for report in reports)
+    seen["objects"] += sum(report.n_objects for report in reports)
 
 
 Source = Callable[[Sequence[int]], list[dict[str, Any]]]  # numbers of prompts to the pairs found for them

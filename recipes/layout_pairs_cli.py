@@ -112,6 +112,10 @@ def check(args: argparse.Namespace) -> None:
     unknown = [code for code in codes_of(args) or () if code not in INJECTORS]
     if unknown:
         raise ValueError(f"--codes {','.join(unknown)}: there are: {', '.join(INJECTORS)}")
+    if args.own and args.stage != "slips":
+        raise ValueError(f"--own is for stage slips, not for {args.stage}; leave it out")
+    if args.stage == "slips" and args.plan_share == 0:
+        raise ValueError("--plan-share 0: a slip needs a plan to be written again after; give more")
     for name, stages in (("model", ("1", "slips")), ("codes", ("2",))):
         if getattr(args, name) is not None and args.stage not in stages:
             raise ValueError(
@@ -135,10 +139,9 @@ def source_of(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     if args.stage == "naive":
         return Noisy(drawn, args.moved), settings | {"moved": args.moved}
     from recipes.layout_generate import load_backend
-
-    settings |= {"model": model_hash(args.model), "k": args.k, "temperature": args.temperature}
     from recipes.layout_slips import Slips
 
+    settings |= {"model": model_hash(args.model), "k": args.k, "temperature": args.temperature}
     backend = load_backend(args.model, "transformers")
     if args.stage == "1":
         return Sampled(drawn, backend, args.k, args.temperature), settings

@@ -1,8 +1,8 @@
 """Slips: a faultless room, and the same room in which one piece was written once more by the model without being held.
 
-The texts differ in one piece, so all that a preference can teach is where that piece may not be. What is chosen is the synthesiser's, or was written by
-the model within the space that is left (`layout.guide`); what is rejected is verified to have a fault that the chosen one has not. With the
-model's own rooms both texts are its own, but faultless ones are smaller than most: trained on, they teach to furnish less.
+The texts differ in one piece, so all that a preference can teach is where that piece may not be. What is chosen is the synthesiser's, or was
+written by the model within the space that is left (`layout.guide`); what is rejected is verified to have a fault that the chosen one has not.
+With the model's own rooms both texts are its own, but faultless ones are smaller than most: trained on, they teach to furnish less.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from layout.asking import Asked, Backend
 from layout.generate import Candidate, Job, answers, candidate
 from layout.schema import Scene
 from layout.stepwise import Writing, first_value
-from recipes.layout_pairs import Drawn, faults_that_count, result_row
+from recipes.layout_pairs import Drawn, count_answers, faults_that_count, result_row
 from recipes.layout_rows import Row
 
 OBJECTS = '","objects":['
@@ -48,7 +48,9 @@ class Slips:
         good = []
         for (i, r), text in zip(rows, texts, strict=True):
             found = candidate(text, r.scene.room, r.instruction.spec)
-            if self._counted(found) and found.report and not faults_that_count(found.report):
+            self.seen["prompts"] += 1
+            count_answers(self.seen, [found])
+            if found.report and not faults_that_count(found.report):
                 good.append((i, r, found))
         return self._slipped(good, how)
 
@@ -70,7 +72,8 @@ class Slips:
             head = found.text.partition(OBJECTS)[0]
             written = [*pieces[:k], first_value(text[text.index("{") :]), *pieces[k + 1 :]]
             worse = candidate(head + OBJECTS + ",".join(written) + "]}", r.scene.room, r.instruction.spec)
-            if not self._counted(worse) or worse.report is None or found.report is None:
+            count_answers(self.seen, [worse])
+            if worse.report is None or found.report is None:
                 continue
             new = [code for code in faults_that_count(worse.report) if code not in found.report.codes]
             if new:
@@ -79,15 +82,6 @@ class Slips:
                 by = "model" if self.own else "synthesiser"
                 pairs.append(result_row(i, "slips", r, code, *sides, by))
         return pairs
-
-    def _counted(self, found: Candidate) -> bool:
-        """Whether an answer can be read."""
-        self.seen["answers"] += 1
-        self.seen["unread"] += found.report is None
-        if found.report is not None:
-            self.seen["hard"] += not found.report.ok
-            self.seen["objects"] += found.report.n_objects
-        return found.report is not None
 
 
 def pieces_of(text: str) -> list[str]:

@@ -227,6 +227,8 @@ def test_the_command_writes_rows_and_a_summary(tmp_path, capsys):
         (["--stage", "2", "--codes", "crash"], "--codes crash: there are: out_of_bounds, "),
         (["--stage", "naive", "--codes", "collision"], "--codes is for stage 2, not for naive"),
         (["--stage", "2", "--model", "x"], "--model is for stage 1 and slips, not for 2"),
+        (["--stage", "2", "--own"], "--own is for stage slips, not for 2"),
+        (["--stage", "slips", "--plan-share", "0"], "--plan-share 0: a slip needs a plan"),
         (["--stage", "1", "--temperature", "0"], "answers must differ"),
         (["--stage", "2", "--plan-share", "2"], "--plan-share 2.0 must lie in [0, 1]"),
     ],

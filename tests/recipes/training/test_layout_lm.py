@@ -396,30 +396,3 @@ def test_a_batch_of_free_and_held_rows_counts_its_tokens_and_can_be_endless(tiny
     tiny.complete([free, free], temperature=1.0, seed=0)
     tiny.endless = False
     assert max(tiny.lengths) == 12
-
-
-def test_noise_that_follows_a_guide_meets_nothing(tiny, tokenizer):
-    """A model without training, held to the space that is left: texts are in the tokens of training, rooms are clear."""
-    from layout.checks import check
-
-    jobs = [Job(Scene(room=r.scene.room), r.request) for r in ROWS[:6]]
-    met = 0
-    for job, text in zip(jobs, answers(tiny, jobs, space=True, seed=1), strict=True):
-        read = parse(text, job.kept.room)
-        assert isinstance(read, Parsed), text
-        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
-        met += any(
-            v.code in ("collision", "out_of_bounds", "door_blocked") for v in check(read.scene).violations
-        )
-    assert met <= 1  # an untrained plan may ask for more than a room holds
-    assert answers(tiny, jobs, space=True, seed=1) == answers(tiny, jobs, space=True, seed=1)
-
-
-def test_piece_by_piece_and_at_once_follow_the_same_guide(tiny):
-    from layout.checks import check
-
-    job = Job(Scene(room=ROWS[0].scene.room), "a bed, a desk and a plant")
-    for tries in (1, 3):
-        read = parse(answers(tiny, [job], space=True, tries=tries, seed=2)[0], job.kept.room)
-        assert isinstance(read, Parsed)
-        assert not check(read.scene).of("collision")
